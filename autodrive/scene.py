@@ -121,7 +121,10 @@ class GridExtent:
 
 @dataclass(frozen=True, slots=True)
 class GroundGrid:
-    """Per-cell probabilities (len(GroundClass), nx, ny) in ``base_link`` at the exposure stamp."""
+    """Per-cell probabilities (channels, nx, ny) in ``base_link`` at the exposure stamp.
+
+    The network's grid has one channel per GroundClass; the grid that travels as an OccupancyGrid has channel FREE alone.
+    """
 
     extent: GridExtent
     probability: NDArray[np.float32]
@@ -130,6 +133,15 @@ class GroundGrid:
     def resolution(self) -> float:
         """Cell size in metres (cells are square)."""
         return (self.extent.x_max - self.extent.x_min) / self.probability.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundMarkings:
+    """Paint on the ground in ``base_link`` at the exposure stamp: points (M, 2), kind (M,) of GroundClass, score (M,)."""
+
+    points: NDArray[np.float64]
+    kind: NDArray[np.int64]
+    score: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,4 +205,5 @@ class Perception:
     stamp_ns: int
     objects: tuple[DetectedObject, ...]
     ground: GroundGrid
+    markings: GroundMarkings
     latency_ms: dict[str, float] = field(default_factory=dict)
