@@ -48,6 +48,9 @@ class Pose2:
         return Pose2(0.0, 0.0, self.yaw).apply(vectors)
 
 
+IDENTITY = Pose2(0.0, 0.0, 0.0)
+
+
 def box_corners(x: float, y: float, yaw: float, length: float, width: float) -> Array:
     """Corners (4, 2) of an oriented rectangle, counter-clockwise from front left."""
     half = np.array([[length, width], [-length, width], [-length, -width], [length, -width]]) / 2

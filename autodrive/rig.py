@@ -155,7 +155,9 @@ def _camera(item: Any, where: str) -> Camera:
         cx, cy = (width - 1) / 2, (height - 1) / 2
     model = data.get("model", "plumb_bob")
     if model not in ("plumb_bob", "rational_polynomial", "equidistant"):
-        raise ConfigError(f"{where} ({name}): model {model!r} is unknown; use plumb_bob, rational_polynomial, equidistant")
+        raise ConfigError(
+            f"{where} ({name}): model {model!r} is unknown; use plumb_bob, rational_polynomial, equidistant"
+        )
     coefficients = data.get("distortion", [])
     if not isinstance(coefficients, list) or len(coefficients) not in (0, 4, 5, 8):
         raise ConfigError(f"{where} ({name}): distortion must list 0, 4, 5 or 8 numbers, got {coefficients!r}")
@@ -173,7 +175,9 @@ def _camera(item: Any, where: str) -> Camera:
     )
 
 
-def _mapping(item: Any, where: str, required: set[str], optional: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+def _mapping(
+    item: Any, where: str, required: set[str], optional: frozenset[str] | set[str] = frozenset()
+) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: expected a mapping with {sorted(required)}, got {type(item).__name__}")
     if missing := required - item.keys():

@@ -1,7 +1,7 @@
 """The vector space that every stage after the cameras speaks: objects, tracks, forecasts, free space, plans.
 
-Values are immutable; arrays inside them are made read-only. SI units, radians, REP-103 frames. The frame of each value is
-stated in its docstring: perception works in ``base_link`` at the exposure stamp, everything from the tracker on in ``map``.
+Values are immutable. SI units, radians, REP-103 frames. The frame of each value is stated in its docstring: perception
+works in ``base_link`` at the exposure stamp, everything from the tracker on in ``map``.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class GridExtent:
 class GroundGrid:
     """Per-cell probabilities (channels, nx, ny) in ``base_link`` at the exposure stamp.
 
-    The network's grid has one channel per GroundClass; the grid that travels as an OccupancyGrid has channel FREE alone.
+    The network's grid has one channel per GroundClass; the one that travels as an OccupancyGrid has channel FREE alone.
     """
 
     extent: GridExtent
@@ -137,7 +137,10 @@ class GroundGrid:
 
 @dataclass(frozen=True, slots=True)
 class GroundMarkings:
-    """Paint on the ground in ``base_link`` at the exposure stamp: points (M, 2), kind (M,) of GroundClass, score (M,)."""
+    """Paint on the ground in ``base_link`` at the exposure stamp.
+
+    points (M, 2) [m], kind (M,) of GroundClass, score (M,) in 0..1.
+    """
 
     points: NDArray[np.float64]
     kind: NDArray[np.int64]

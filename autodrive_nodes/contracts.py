@@ -23,7 +23,9 @@ class Topic:
 
 CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", "world_bridge")
 IMAGE = Topic("/camera/{camera}/image_raw", "sensor_msgs/msg/Image", "world_bridge", 0.5, recorded=False)
-IMAGE_SHM = Topic("/camera/{camera}/image_raw/shm", "sensor_msgs/msg/CompressedImage", "world_bridge", 0.5, recorded=False)
+IMAGE_SHM = Topic(
+    "/camera/{camera}/image_raw/shm", "sensor_msgs/msg/CompressedImage", "world_bridge", 0.5, recorded=False
+)
 CAMERA_INFO = Topic("/camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", "world_bridge", latched=True)
 FRONT_PREVIEW = Topic("/camera/front/image_raw/compressed", "sensor_msgs/msg/CompressedImage", "recorder")
 FRAME_SET = Topic("/camera/frame_set/shm", "sensor_msgs/msg/CompressedImage", "camera_ingestion", 0.5, recorded=False)
@@ -34,7 +36,10 @@ STEERING = Topic("/vehicle/status/steering_status", "autoware_vehicle_msgs/msg/S
 IMU = Topic("/sensing/imu/imu_data", "sensor_msgs/msg/Imu", "world_bridge", 0.5)
 ODOMETRY = Topic("/localization/kinematic_state", "nav_msgs/msg/Odometry", "localization", 0.5)
 DETECTIONS = Topic(
-    "/perception/object_recognition/detection/objects", "autoware_perception_msgs/msg/DetectedObjects", "perception", 0.5
+    "/perception/object_recognition/detection/objects",
+    "autoware_perception_msgs/msg/DetectedObjects",
+    "perception",
+    0.5,
 )
 TRACKS = Topic(
     "/perception/object_recognition/tracking/objects", "autoware_perception_msgs/msg/TrackedObjects", "perception", 0.5
@@ -51,9 +56,7 @@ TRAJECTORY = Topic("/planning/trajectory", "autoware_planning_msgs/msg/Trajector
 CONTROL = Topic("/control/trajectory_follower/control_cmd", "autoware_control_msgs/msg/Control", "control", 0.5)
 COMMAND = Topic("/control/command/control_cmd", "autoware_control_msgs/msg/Control", "safety_gate", 0.5)
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "any")
-TRUTH_OBJECTS = Topic(
-    "/simulation/ground_truth/objects", "autoware_perception_msgs/msg/TrackedObjects", "world_bridge"
-)
+TRUTH_OBJECTS = Topic("/simulation/ground_truth/objects", "autoware_perception_msgs/msg/TrackedObjects", "world_bridge")
 TRUTH_ODOMETRY = Topic("/simulation/ground_truth/kinematic_state", "nav_msgs/msg/Odometry", "world_bridge")
 TRUTH_EVENTS = Topic("/simulation/ground_truth/events", "std_msgs/msg/String", "world_bridge")
 SCORE = Topic("/simulation/score", "std_msgs/msg/String", "scorer")

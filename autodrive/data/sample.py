@@ -66,7 +66,9 @@ def decode_images(images: tuple[bytes, ...]) -> NDArray[np.uint8]:
     """Decode to RGB (N, NETWORK_HEIGHT, NETWORK_WIDTH, 3)."""
     decoded = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in images]
     if any(image is None or image.shape != (NETWORK_HEIGHT, NETWORK_WIDTH, 3) for image in decoded):
-        raise InputError(f"a sample holds an image that is not {NETWORK_WIDTH}x{NETWORK_HEIGHT} JPEG; generate it again")
+        raise InputError(
+            f"a sample holds an image that is not {NETWORK_WIDTH}x{NETWORK_HEIGHT} JPEG; generate it again"
+        )
     return np.stack(decoded)[..., ::-1]
 
 
