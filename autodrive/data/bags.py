@@ -1,0 +1,137 @@
+"""Reading and writing rosbag2 bags (MCAP and sqlite3) without a ROS installation, through the rosbags library."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from autodrive.errors import InputError
+
+BAG_VERSION = 9  # metadata version of ROS 2 Kilted
+
+
+def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
+    """The standard message types plus every ``PACKAGE/msg/NAME.msg`` below the given package directories."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    for package in message_directories:
+        found: dict[str, Any] = {}
+        for file in sorted((package / "msg").glob("*.msg")):
+            found.update(get_types_from_msg(file.read_text(), f"{package.name}/msg/{file.stem}"))
+        store.register({name: definition for name, definition in found.items() if name not in store.fielddefs})
+    return store
+
+
+class BagWriter:
+    """Appends serialised messages to a new MCAP bag; the bag gets its final name when it is closed."""
+
+    def __init__(self, path: Path, topics: Iterable[tuple[str, str]], store: Typestore) -> None:
+        self.path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = Writer(self._partial, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._connections = {
+            name: self._writer.add_connection(name, message_type, typestore=store) for name, message_type in topics
+        }
+
+    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """Append one CDR message."""
+        self._writer.write(self._connections[topic], stamp_ns, data)
+
+    def close(self) -> None:
+        """Finish the bag and give it its name, replacing an older bag of that name."""
+        self._writer.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._partial.rename(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BagMessage:
+    """One message: ``stamp_ns`` is when it was recorded; ``message`` a rosbags dataclass named like its ROS type."""
+
+    topic: str
+    stamp_ns: int
+    type: str
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class BagTopic:
+    """One topic of a bag."""
+
+    name: str
+    type: str
+    count: int
+
+
+class BagReader:
+    """Reads a rosbag2 folder, a bare ``.mcap`` or ``.db3`` file, or a ROS 1 ``.bag``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise InputError(f"bag {path} does not exist")
+        try:
+            self._reader = AnyReader(_storage_files(path), default_typestore=get_typestore(Stores.ROS2_KILTED))
+            self._reader.open()
+        except Exception as error:  # rosbags raises its own, sqlite3's, yaml's and struct's errors here
+            raise InputError(
+                f"bag {path} cannot be read ({error}); give a rosbag2 folder, .mcap, .db3 or .bag"
+            ) from error
+
+    def topics(self) -> tuple[BagTopic, ...]:
+        """All topics with their types and message counts, sorted by name."""
+        found = ((c.topic, c.msgtype, c.msgcount) for c in self._reader.connections)
+        return tuple(BagTopic(*item) for item in sorted(found))
+
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
+        """Yield messages in order of recording, of the given topics or of all."""
+        wanted = None if topics is None else set(topics)
+        connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
+        if not connections:
+            return
+        for connection, stamp_ns, raw in self._reader.messages(connections=connections):
+            try:
+                message = self._reader.deserialize(raw, connection.msgtype)
+            except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
+                raise InputError(
+                    f"{self.path}: {connection.topic} at {stamp_ns} ns cannot be decoded: {error}"
+                ) from error
+            yield BagMessage(connection.topic, stamp_ns, connection.msgtype, message)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _storage_files(path: Path) -> list[Path]:
+    """The files behind a bag folder; rosbags yields no message of a folder whose metadata is of version 4 or older."""
+    if not path.is_dir():
+        return [path]
+    return sorted([*path.glob("*.mcap"), *path.glob("*.db3")]) or [path]
