@@ -44,7 +44,7 @@ def pac2002(slip: float, tan_slip_angle: float, load: float, friction: float = 1
     b = _PKY * load / (_PCY * peak) * alpha
     fy = peak * sin(_PCY * atan(b - _PEY * (b - atan(b))))
     b = _RBX1 * cos(atan(_RBX2 * slip)) * alpha
-    # the published fit turns negative at extreme slip, where it was never measured: a tyre does not push along its slide
+    # the fit turns negative at extreme slip, where it was never measured: no tyre pushes along its slide
     fx *= max(0.0, cos(_RCX * atan(b - _REX * (b - atan(b)))))
     b = _RBY1 * cos(atan(_RBY2 * alpha)) * slip
     fy *= max(0.0, cos(_RCY * atan(b - _REY * (b - atan(b)))))
