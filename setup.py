@@ -1,4 +1,4 @@
-"""The ament_python package: modules to site-packages, executables to lib/autodrive, everything else to share/autodrive."""
+"""The ament_python package: modules to site-packages, executables to lib/autodrive, the rest to share/autodrive."""
 
 from pathlib import Path
 

@@ -20,6 +20,7 @@ from autodrive.environment import ask, free_shared_memory, is_importable, pinned
 Status = Literal["ok", "missing", "warn"]
 
 SETUP = "run: make setup"
+SUPPORTED_PYTHON = ((3, 10), (3, 12))
 MESSAGES = (
     "builtin_interfaces",
     "diagnostic_msgs",
@@ -40,7 +41,7 @@ SHARED_MEMORY_BYTES = 128 * 2**20
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: ``missing`` stops the demo, ``warn`` costs speed or a feature. ``fix`` says what to do."""
+    """One line of the report: ``missing`` stops the demo, ``warn`` costs speed or a feature; ``fix`` is what to do."""
 
     name: str
     status: Status
@@ -67,11 +68,11 @@ def examine(share: Path) -> list[Finding]:
 
 
 def check_python() -> list[Finding]:
-    """The interpreter: the sources need 3.10, the ROS wheels exist for CPython 3.11 only."""
+    """The interpreter: ROS distributions bring 3.10 to 3.12, the ROS wheels exist for CPython 3.11 only."""
     version = platform.python_version()
-    if sys.version_info < (3, 10):
-        return [Finding("python", "missing", version, "use Python 3.11, or the Python 3.10+ of a ROS 2 distribution")]
-    return [Finding("python", "ok", version)]
+    if SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1]:
+        return [Finding("python", "ok", version)]
+    return [Finding("python", "warn", f"{version} is untested", "use Python 3.11, or the one of a ROS 2 distribution")]
 
 
 def check_ros() -> list[Finding]:
@@ -159,7 +160,7 @@ def check_library(module: str) -> list[Finding]:
 
 def check_versions(requirements: Path) -> list[Finding]:
     """Installed versions against the pins; only a checkout has pins."""
-    if not is_importable("ros_wheels_bootstrapper") and version_of("ros-rclpy") is None:
+    if version_of("ros-rclpy") is None:  # a ROS distribution brings versions of its own
         return []
     different = [
         f"{name} {version_of(name) or 'absent'} (pinned {pin})"
@@ -227,7 +228,5 @@ def as_table(findings: Sequence[Finding]) -> str:
         lines.append(f"{finding.status:<8}{finding.name:<{width + 2}}{finding.detail}")
         if finding.fix:
             lines.append(f"{'':8}{'':{width + 2}}-> {finding.fix}")
-    lines.append(
-        "Ready to drive." if is_ready(findings) else "Something that driving needs is missing: see the arrows."
-    )
+    lines.append("Ready to drive." if is_ready(findings) else "Driving needs what is missing above.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What this machine offers: installed versions, and answers from libraries that are safe to ask only in another process.
+"""What this machine offers: installed versions, and answers of libraries that are asked in a process of their own.
 
 A graphics driver, a CUDA driver or a middleware that is broken can end the process that loads it, so each is asked in a
 subprocess with a time limit. Nothing here imports ROS.
