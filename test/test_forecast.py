@@ -126,7 +126,7 @@ def test_straight_road_merges_equal_modes() -> None:
 def test_car_ahead_may_follow_the_bend_and_oncoming_too() -> None:
     assert reaching(one(CAR, BEND), 34.0, 10.0) > 0.3
     oncoming = replace(CAR, x=31.5, y=30.0, yaw=-math.pi / 2, vx=0.0, vy=-6.0)
-    assert reaching(one(oncoming, BEND), 23.0, 4.5, 3.0) > 0.3
+    assert reaching(one(oncoming, BEND), 29.5, 8.5, 1.0) > 0.3
 
 
 def test_crossing_car_does_not_follow_the_route() -> None:

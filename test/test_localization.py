@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
 from autodrive.localization.dead_reckoning import DeadReckoning
+from autodrive.localization.lane_alignment import LaneAligner, LateralCorrection
+from autodrive.scene import EgoState, GridExtent, GroundClass, GroundGrid, GroundMarkings, Route
 
 TICK = 100_000_000
 ORIGIN = Pose2(0.0, 0.0, 0.0)
@@ -118,3 +120,110 @@ def test_a_skid_lowers_the_plausibility() -> None:
     for i in range(30):
         odometry.update(i * TICK, 8.0, 1.0, 0.0)
     assert odometry.health.plausibility < 0.2
+
+
+# --- lane alignment -------------------------------------------------------------------------------------------------
+
+STREET = Route(np.array([[0.0, 0.0], [400.0, 0.0]]), ORIGIN, 13.9)
+NO_PAINT = GroundMarkings(np.zeros((0, 2)), np.zeros(0, np.int64), np.zeros(0))
+HALF_LANE = 1.65
+
+
+def see(
+    true_pose: Pose2, rng: np.random.Generator, left: float = HALF_LANE, right: float = -HALF_LANE, dashed: bool = True
+) -> tuple[GroundGrid, GroundMarkings]:
+    """A noisy 1 m grid and centre-line points of a street along x, as seen from ``true_pose``."""
+    extent = GridExtent(-32.0, 32.0, -32.0, 32.0)
+    centres = np.arange(-31.5, 32.0)
+    local = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1)
+    y = true_pose.apply(local)[..., 1]
+    free = 1 / (1 + np.exp(-(y - right) / 0.25)) * (y < left + 3.4) + rng.normal(0, 0.05, y.shape)
+    x = true_pose.x + rng.uniform(-15, 25, 60)
+    x = x[(x % 9.0) < 4.0] if dashed else x
+    points = np.column_stack([x, left + rng.normal(0, 0.15, len(x))])
+    clutter = np.column_stack([true_pose.x + rng.uniform(-15, 25, 6), rng.uniform(-6, 6, 6)])
+    points = true_pose.inverse().apply(np.vstack([points, clutter]))
+    kind = np.full(len(points), int(GroundClass.LANE_MARKING))
+    grid = GroundGrid(extent, np.clip(free, 0, 1)[None].astype(np.float32))
+    return grid, GroundMarkings(points, kind, np.full(len(points), 0.8))
+
+
+def drive(
+    error: Pose2, frames: int = 200, yaw_rate: float = 0.0, seed: int = 0, **street: float
+) -> tuple[list[LateralCorrection], list[Pose2], list[Pose2]]:
+    """Drive along the street while dead reckoning is off by ``error`` (in the body's axes); corrections, true and believed poses."""
+    rng, aligner = np.random.default_rng(seed), LaneAligner()
+    shown, true, believed = [], [], []
+    for i in range(frames):
+        true_pose = Pose2(20.0 + 0.7 * i, 0.1 * math.sin(i / 20), 0.0)
+        wrong = true_pose @ error
+        ego = EgoState(i * TICK, wrong, 7.0, yaw_rate)
+        shown.append(aligner.update(ego, STREET, *see(true_pose, rng, **street)))
+        true.append(true_pose)
+        believed.append(wrong)
+    return shown, true, believed
+
+
+@pytest.mark.parametrize("offset", [-0.6, -0.3, 0.0, 0.3, 0.6])
+def test_offset_is_found(offset: float) -> None:
+    shown, true, believed = drive(Pose2(0.0, offset, 0.0))
+    assert shown[-1].offset_m == pytest.approx(-offset, abs=0.2)
+    assert shown[-1].apply(believed[-1]).y == pytest.approx(true[-1].y, abs=0.2)
+    assert abs(shown[-1].yaw_rad) < 0.02
+    assert shown[-1].confidence > 0.5
+    assert np.abs(np.diff([c.offset_m for c in shown])).max() <= 0.0151
+
+
+def test_slow_drift_is_followed_beyond_half_a_lane() -> None:
+    rng, aligner = np.random.default_rng(1), LaneAligner()
+    for i in range(500):
+        true_pose = Pose2(20.0 + 0.7 * i, 0.0, 0.0)
+        wrong = Pose2(true_pose.x, 0.003 * 0.7 * i, 0.003)  # the gyro lied by 0.003 rad
+        correction = aligner.update(EgoState(i * TICK, wrong, 7.0, 0.0), STREET, *see(true_pose, rng))
+    assert correction.apply(wrong).y == pytest.approx(0.0, abs=0.3)
+    assert correction.apply(wrong).yaw == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "street",
+    [{"left": 40.0}, {"right": -40.0}, {"left": 2.8, "right": -2.8}, {"left": 1.0, "right": -1.0}],
+    ids=["no centre line", "no edge", "too wide", "too narrow"],
+)
+def test_doubtful_streets_give_no_correction(street: dict[str, float]) -> None:
+    shown, _, _ = drive(Pose2(0.0, 0.3, 0.0), frames=60, **street)
+    assert all(c == LateralCorrection() for c in shown)
+
+
+def test_nothing_is_learnt_while_turning() -> None:
+    shown, _, _ = drive(Pose2(0.0, 0.4, 0.0), frames=60, yaw_rate=0.2)
+    assert all(c == LateralCorrection() for c in shown)
+
+
+def test_a_bend_ahead_stops_learning() -> None:
+    bend = Route(np.array([[0.0, 0.0], [28.0, 0.0], [28.0, 60.0]]), ORIGIN, 13.9)
+    rng, aligner = np.random.default_rng(0), LaneAligner()
+    for i in range(30):
+        pose = Pose2(20.0 + 0.05 * i, 0.0, 0.0)
+        out = aligner.update(EgoState(i * TICK, Pose2(pose.x, 0.4, 0.0), 2.0, 0.0), bend, *see(pose, rng))
+    assert out == LateralCorrection()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_noise_never_drives_it_out_of_bounds(seed: int) -> None:
+    rng, aligner = np.random.default_rng(seed), LaneAligner()
+    for i in range(40):
+        grid = GroundGrid(GridExtent(-32, 32, -32, 32), rng.random((1, 64, 64), dtype=np.float32))
+        paint = GroundMarkings(rng.uniform(-20, 20, (80, 2)), np.full(80, 1), rng.random(80))
+        pose = Pose2(20.0 + i, rng.normal(0, 0.3), rng.normal(0, 0.05))
+        out = aligner.update(EgoState(i * TICK, pose, 8.0, 0.0), STREET, grid, paint)
+        assert abs(out.offset_m) <= 0.3
+
+
+def test_alignment_refuses_bad_ego_states() -> None:
+    aligner, grid = LaneAligner(), GroundGrid(GridExtent(-32, 32, -32, 32), np.zeros((1, 64, 64), np.float32))
+    aligner.update(EgoState(TICK, ORIGIN, 1.0, 0.0), STREET, grid, NO_PAINT)
+    with pytest.raises(InputError, match="come after"):
+        aligner.update(EgoState(TICK, ORIGIN, 1.0, 0.0), STREET, grid, NO_PAINT)
+    with pytest.raises(InputError, match="not finite"):
+        aligner.update(EgoState(2 * TICK, Pose2(0.0, math.nan, 0.0), 1.0, 0.0), STREET, grid, NO_PAINT)

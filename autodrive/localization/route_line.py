@@ -59,7 +59,7 @@ class RouteLine:
         return self.s[segment] + step, lateral
 
     def project_pose(self, pose: Pose2, heading_weight_m: float = 3.0) -> tuple[float, float]:
-        """Arc length and lateral offset of a pose; where the route crosses itself, the leg with the like heading wins."""
+        """Arc length and lateral offset of a pose; where the route crosses itself, the leg of like heading wins."""
         xy = np.array([pose.x, pose.y])
         relative = xy - self.points[:-1]
         along = np.clip((relative * self._direction).sum(axis=1), 0.0, self._length)
@@ -73,10 +73,10 @@ class RouteLine:
         return np.interp(s, self._yaw_s, self._yaw)
 
     def sample(self, s: Array, lateral: Array | float = 0.0) -> Array:
-        """x, y, yaw (..., 3) at arc lengths ``s`` (...), displaced to the left by ``lateral``; straight beyond the ends."""
+        """x, y, yaw (..., 3) at arc lengths ``s``, displaced to the left by ``lateral``; straight beyond the ends."""
         s = np.asarray(s, dtype=np.float64)
         yaw = self.heading(s)
         over = s - np.clip(s, self.s[0], self.s[-1])
         x = np.interp(s, self.s, self.points[:, 0]) + over * np.cos(yaw) - lateral * np.sin(yaw)
         y = np.interp(s, self.s, self.points[:, 1]) + over * np.sin(yaw) + lateral * np.cos(yaw)
-        return np.stack([x, y, yaw], axis=-1)
+        return np.stack(np.broadcast_arrays(x, y, yaw), axis=-1)
