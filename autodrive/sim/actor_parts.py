@@ -139,7 +139,8 @@ def _car(p: Parts, rng: np.random.Generator, length: float, width: float, height
     for sx in (0.6, -0.6):
         for sy in (1, -1):
             p.wheel(sx * x, sy * (y - 0.10), radius, 0.105)
-            p.wheel(sx * x, sy * (y - 0.10), radius * 0.55, 0.11, (0.55, 0.56, 0.58))
+            hub = (sx * x, sy * (y - 0.10), radius)
+            p.add("cylinder", (radius * 0.55, 0.11, 0.0), hub, (0.55, 0.56, 0.58), quaternion=_ALONG_Y)
     lamp = waist - nose - 0.14
     for sy in (1, -1):
         inner, outer = sorted((sy * y * 0.52, sy * y * 0.94))
@@ -223,7 +224,7 @@ def _cyclist(p: Parts, rng: np.random.Generator, length: float, width: float, he
     front, back = length / 2 - radius, -length / 2 + radius
     for x in (front, back):
         p.wheel(x, 0.0, radius, 0.025)
-        p.wheel(x, 0.0, radius * 0.86, 0.012, (0.5, 0.5, 0.52))
+        p.add("cylinder", (radius * 0.86, 0.027, 0.0), (x, 0.0, radius), (0.5, 0.5, 0.52), quaternion=_ALONG_Y)
     saddle, crank, head_tube = (-0.22, 0.0, 0.92 * s), (-0.05, 0.0, 0.30), (front - 0.12, 0.0, 0.88 * s)
     for a, b in ((crank, head_tube), (crank, saddle), (saddle, head_tube), (crank, (back, 0.0, radius))):
         p.limb(a, b, 0.026, frame)
@@ -242,7 +243,7 @@ def _cyclist(p: Parts, rng: np.random.Generator, length: float, width: float, he
     p.limb(hip, shoulder, 0.15, shirt)
     p.add("ellipsoid", (0.11, 0.09, 0.12), (0.24, 0.0, height - 0.15), skin)
     p.add("ellipsoid", (0.13, 0.10, 0.085), (0.21, 0.0, height - 0.085), helmet)
-    p.box((back - radius, -0.04, 0.6), (back - radius + 0.05, 0.04, 0.7), TAIL)
+    p.box((-0.38, -0.04, 0.80 * s), (-0.33, 0.04, 0.88 * s), TAIL)
 
 
 def _cone(p: Parts, rng: np.random.Generator, length: float, width: float, height: float) -> None:
