@@ -1,0 +1,1 @@
+"""From a timed path to steering and acceleration."""

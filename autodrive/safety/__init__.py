@@ -1,0 +1,1 @@
+"""The last gate before the actuators."""

@@ -1,0 +1,138 @@
+"""Rules of the road that geometry alone does not give: crosswalks, stop lines, who may be passed, and patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodrive.geometry import Array
+from autodrive.planning.config import PlannerConfig
+from autodrive.planning.ground_memory import GroundMemory
+from autodrive.planning.obstacles import is_static
+from autodrive.planning.reference_path import ReferencePath
+from autodrive.scene import ROAD_USERS, EgoState, Forecast, ObjectClass, TrackedObject
+
+MOVED_SPEED = 1.2  # a track that was once faster than this is traffic, not a parked car
+REST_SPEED = 0.15
+FORGET_S = 5.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the rules ask now: a speed cap (S,) along the path samples and an arc length not to pass (inf: none)."""
+
+    cap: Array
+    stop: float
+    reason: str
+
+
+@dataclass
+class _History:
+    seen_ns: int
+    moved: bool
+    rest_since_ns: int
+
+
+class Behaviour:
+    """The planner's memory of other road users and of its own waiting; time is the ego stamps only."""
+
+    def __init__(self, config: PlannerConfig) -> None:
+        self._config = config
+        self._history: dict[int, _History] = {}
+        self._last_ns: int | None = None
+        self.waited_s = 0.0
+        self.patience_s = 0.0
+
+    def observe(self, ego: EgoState, forecasts: tuple[Forecast, ...]) -> None:
+        """Update waiting times; patience grows at rest and drains at half that rate when moving."""
+        dt = 0.0 if self._last_ns is None else min(max((ego.stamp_ns - self._last_ns) * 1e-9, 0.0), 1.0)
+        self._last_ns = ego.stamp_ns
+        if ego.speed < REST_SPEED:
+            self.waited_s += dt
+            self.patience_s = min(self.patience_s + dt, 20.0)
+        else:
+            self.waited_s = 0.0
+            self.patience_s = max(self.patience_s - dt / 2, 0.0)
+        for forecast in forecasts:
+            self._observe_track(ego.stamp_ns, forecast.track)
+        oldest = ego.stamp_ns - int(FORGET_S * 1e9)
+        self._history = {k: h for k, h in self._history.items() if h.seen_ns >= oldest}
+
+    def _observe_track(self, now_ns: int, track: TrackedObject) -> None:
+        history = self._history.setdefault(track.track_id, _History(now_ns, False, now_ns))
+        history.seen_ns = now_ns
+        history.moved |= track.speed > MOVED_SPEED
+        if not is_static(track):
+            history.rest_since_ns = now_ns
+
+    def may_pass(self, track: TrackedObject, d: float) -> bool:
+        """Whether to drive around a standing object ``d`` metres beside the route's centre rather than wait behind it."""
+        if track.label not in ROAD_USERS:
+            return True
+        history = self._history.get(track.track_id)
+        rest_s = 0.0 if history is None or self._last_ns is None else (self._last_ns - history.rest_since_ns) * 1e-9
+        if track.label == ObjectClass.PEDESTRIAN:
+            return self.waited_s > self._config.pass_wait_s
+        if history is not None and history.moved:
+            return rest_s > self._config.moved_pass_wait_s
+        aside = abs(d) > 0.35 * track.width + 0.1
+        return aside or (rest_s > self._config.pass_wait_s and self.waited_s > self._config.pass_wait_s)
+
+    def margin_scale(self, forecasts: tuple[Forecast, ...]) -> dict[int, float]:
+        """Margins shrink when everybody waits for everybody: only towards those that stand or crawl."""
+        excess = self.patience_s - self._config.deadlock_wait_s
+        if excess <= 0:
+            return {}
+        scale = max(1.0 - excess / 8.0, 0.4)
+        return {f.track.track_id: scale for f in forecasts if f.track.speed < 0.8}
+
+    def rules(
+        self,
+        ego: EgoState,
+        ego_s: float,
+        s: Array,
+        reference: ReferencePath,
+        ground: GroundMemory,
+        forecasts: tuple[Forecast, ...],
+        base_cap: float,
+    ) -> Rules:
+        """Caps and stops from paint on the ground and the people near it."""
+        config = self._config
+        cap = np.full(len(s), base_cap)
+        front = config.footprint.front
+        for line in ground.stop_lines(ego_s):
+            if line - front > ego_s - 1.0:
+                cap[(s >= line - front - 1.0) & (s <= line + 1.0)] = min(config.stop_line_speed, base_cap)
+        stop, reason = np.inf, ""
+        walkers = [f.track for f in forecasts if f.track.label == ObjectClass.PEDESTRIAN]
+        crosswalks = ground.crosswalks(ego_s)
+        if not walkers or not crosswalks:
+            return Rules(cap, stop, reason)
+        points = np.array([(w.x, w.y) for w in walkers])
+        ws, wd = reference.to_frenet(points, ego_s - 10.0, ego_s + 50.0)
+        ahead = reference.to_frenet(
+            points + 0.5 * np.array([(w.vx, w.vy) for w in walkers]), ego_s - 10.0, ego_s + 50.0
+        )
+        speed_d = (ahead[1] - wd) / 0.5
+        for start, end in crosswalks:
+            near = (ws > start - 2.0) & (ws < end + 2.0) & (np.abs(wd) < 8.0)
+            if start - front < ego_s - 0.5 or not near.any():
+                continue
+            cap[(s >= start - front - 3.0) & (s <= end)] = min(config.crosswalk_speed, base_cap)
+            line = start - front - 1.0
+            stoppable = ego.speed**2 / (2 * config.hard_deceleration) < max(line - ego_s, 0.0) + 1.5
+            claim = [w for w, n, d, v in zip(walkers, near, wd, speed_d, strict=True) if n and self._claims(d, v)]
+            if claim and stoppable and line < stop:
+                stop, reason = max(line, ego_s), f"give way at crosswalk to track {claim[0].track_id}"
+        return Rules(cap, stop, reason)
+
+    def _claims(self, d: float, speed_d: float) -> bool:
+        """Whether a pedestrian at offset ``d`` moving across at ``speed_d`` is on our lane or about to step on it."""
+        towards = -speed_d if d > 0 else speed_d
+        if abs(d) < 2.0:
+            return towards > -0.4 or abs(d) < 1.4
+        if towards > 0.35:
+            return (abs(d) - 1.8) / towards < 3.5
+        # somebody who stands at the kerb gets a chance to go, then we do
+        return abs(d) < 2.9 and abs(speed_d) < 0.35 and self.waited_s < 3.0

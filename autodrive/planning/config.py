@@ -1,0 +1,96 @@
+"""Parameters of the planner: the vehicle's footprint and every limit, margin and weight, with their units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The body's rectangle around base_link (rear axle): overhangs and width in metres."""
+
+    front: float = 3.55
+    rear: float = 0.95
+    width: float = 1.80
+
+    @property
+    def length(self) -> float:
+        """Bumper to bumper."""
+        return self.front + self.rear
+
+    @property
+    def centre_offset(self) -> float:
+        """How far the middle of the rectangle lies ahead of base_link."""
+        return (self.front - self.rear) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerConfig:
+    """All tunables of the car planner. SI units; the defaults are what the scenario batches in test/ were tuned on."""
+
+    footprint: Footprint = field(default_factory=Footprint)
+
+    # time: candidates are rolled out to ``horizon_s``, the published trajectory covers ``output_s``
+    dt: float = 0.2
+    horizon_s: float = 8.0
+    output_s: float = 5.0
+    conflict_stride: int = (
+        2  # conflicts are looked up at every 2nd roll-out step (0.4 s: nothing car-sized slips through)
+    )
+
+    # space
+    path_step: float = 0.5
+    path_length: float = 60.0
+    conflict_step: float = 1.0
+
+    # kinematics and comfort
+    max_speed: float = 13.9
+    lateral_acceleration: float = 2.0
+    acceleration: float = 1.8
+    comfortable_deceleration: float = 2.0
+    normal_deceleration: float = 3.0
+    firm_deceleration: float = 4.5
+    hard_deceleration: float = 6.0
+    jerk: float = 2.5
+    brake_jerk: float = 6.0
+    hard_jerk: float = 40.0
+    max_path_curvature: float = 0.20  # 5 m radius; the wheels allow 3.8 m
+
+    # gaps
+    stop_gap: float = 2.8  # added to the hard longitudinal margin: about 3.5 m bumper to bumper
+    static_stop_gap: float = 3.7  # behind what may be passed later: room to pull out
+    headway_s: float = 1.0
+    vehicle_margin: float = 0.35
+    pedestrian_margin: float = 0.60
+    static_margin: float = 0.30
+    longitudinal_margin: float = 0.70
+    margin_growth: float = 0.04  # lateral, per second of prediction
+    length_growth: float = 0.45  # along the object's motion, per second of prediction
+    probability_threshold: float = 0.20  # modes at least this likely are hard constraints
+    risk_probability: float = 0.05  # less likely ones down to this are a cost
+
+    # speed near people and in doubt
+    pedestrian_free_clearance: float = 3.0  # beyond this a pedestrian does not slow the car
+    pedestrian_pass_speed: float = 2.0  # at zero clearance beyond the margin
+    crosswalk_speed: float = 5.0
+    stop_line_speed: float = 4.5
+    blind_speed: float = 5.0  # no free-space grid
+    unmarked_speed: float = 8.0  # no markings
+
+    # patience
+    pass_wait_s: float = 4.0  # before a vehicle that stands in the middle of the lane counts as parked
+    moved_pass_wait_s: float = 15.0  # the same for one that was seen moving
+    deadlock_wait_s: float = 5.0  # after this long at rest margins start to shrink
+
+    # free space
+    free_threshold: float = 0.30
+    free_range: float = 18.0
+
+    # weights of the cost
+    weight_progress: float = 1.0
+    weight_offset: float = 0.25
+    weight_acceleration: float = 0.4
+    weight_clearance: float = 3.0
+    weight_free: float = 4.0
+    weight_switch: float = 1.5
+    weight_risk: float = 12.0

@@ -1,0 +1,67 @@
+"""Which candidate is best: hard conflicts first, then progress, comfort, clearance, ground, risk and steadiness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodrive.geometry import Array
+from autodrive.planning.config import PlannerConfig
+from autodrive.planning.conflicts import Conflicts
+from autodrive.planning.path_candidates import Paths
+from autodrive.planning.speed_profile import RollOut
+
+AT_REST = 0.3  # slower than this, who touches us does so of their own motion
+COMFORT_SLACK_M = 0.5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Cost (C,) of every candidate, whether it is free of hard conflicts, and how bad those are otherwise."""
+
+    cost: Array
+    feasible: Array
+    severity: Array
+
+
+def evaluate(
+    paths: Paths, path: Array, roll_out: RollOut, conflicts: Conflicts, free: Array, config: PlannerConfig
+) -> Evaluation:
+    """Evaluate roll-outs on their paths (``path`` (C,)); ``free`` (P, S) is the free-space probability along each path."""
+    stride = config.conflict_stride
+    s, v = roll_out.s[:, ::stride], roll_out.speed[:, ::stride]
+    time = np.arange(s.shape[1]) * stride * config.dt
+    slack = _along(conflicts.total(), conflicts.s, path, s)
+    moving = v > AT_REST
+    violation = np.maximum(-slack, 0.0)
+    feasible = ~((violation > 0) & moving).any(axis=1)
+    severity = (np.minimum(violation, 1.5) * (v + 0.5) * np.exp(-time / 3.0)).sum(axis=1)
+    d = _along(paths.d[:, :, None], paths.s, path, s)
+    ground = _along(free[:, :, None], paths.s, path, s)
+    span = time[-1]
+    cost = -config.weight_progress * (roll_out.s[:, -1] - roll_out.s[:, 0])
+    cost = cost + config.weight_offset * (d**2).mean(axis=1)
+    acceleration = roll_out.acceleration[:, 1:]
+    cost += config.weight_acceleration * (acceleration**2).mean(axis=1) * span / 4
+    near = np.maximum(COMFORT_SLACK_M - np.where(moving, slack, COMFORT_SLACK_M), 0.0)
+    cost += config.weight_clearance * (near**2 * v).mean(axis=1)
+    cost += config.weight_free * (np.maximum(0.6 - ground, 0.0) * moving).mean(axis=1) * span
+    # stopping where somebody will pass is worse than stopping short of it
+    cost += 2.0 * (np.minimum(violation, 1.0) * ~moving).sum(axis=1)
+    for probability, mode in conflicts.risk:
+        hit = (_along(mode, conflicts.s, path, s) < 0) & moving
+        cost += config.weight_risk * probability * (hit * np.minimum(v, 5.0) / 5.0 * np.exp(-time / 2.0)).sum(axis=1)
+    return Evaluation(cost, feasible, severity)
+
+
+def _along(table: Array, table_s: Array, path: Array, s: Array) -> Array:
+    """Look up table (P, K, T or 1) at arc lengths s (C, T) of paths (C,), linear in s."""
+    at = np.clip((s - table_s[0]) / (table_s[1] - table_s[0]), 0.0, table.shape[1] - 1.001)
+    low = at.astype(np.intp)
+    w = at - low
+    step = np.arange(s.shape[1])[None, :] if table.shape[2] > 1 else np.zeros((1, 1), dtype=np.intp)
+    a, b = table[path[:, None], low, step], table[path[:, None], low + 1, step]
+    # 0 * inf would be NaN where nothing is near
+    a, b = np.minimum(a, 1e3), np.minimum(b, 1e3)
+    return np.asarray((1 - w) * a + w * b)
