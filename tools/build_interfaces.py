@@ -2,8 +2,8 @@
 
 pip has wheels for the common ROS 2 messages, but none for ``tf2_msgs`` and ``autoware_*_msgs``. Each package is
 configured, built and installed with CMake, as a ROS distribution builds it, so that it imports with no environment
-variable set. A package that is already there (from a wheel, or from a sourced ROS distribution) is left alone, and so is
-one whose sources and generators have not changed since it was built.
+variable set. A package that is already there (from a wheel, or from a sourced ROS distribution) is left alone, and so
+is one whose sources and generators have not changed since it was built.
 
     .venv/bin/python tools/build_interfaces.py
 """
