@@ -1,0 +1,139 @@
+"""Batches for training: which samples a step uses is a function of seed and step alone, so a resumed run goes on as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from autodrive.data.augment import View, augment
+from autodrive.data.sample import Sample, load_sample
+from autodrive.data.targets import Targets, make_targets
+from autodrive.errors import InputError
+from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
+from autodrive.scene import GridExtent
+from autodrive.vision.network import PIXEL_MEAN, PIXEL_STD
+
+RESCAN_STEPS = 200
+# samples kept in memory per worker; one is about 0.2 MB of JPEG and 0.4 MB of masks
+CACHED_SAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples. ``images`` (M, 3, 128, 320) uint8 of all cameras of all samples, ``camera_index`` (B, N) into them.
+
+    ``previous_images`` and ``previous_index`` likewise, for the P samples with memory; ``memory_rows`` (P,) says which
+    they are. A camera slot that is not used has index M (or the number of previous images) and shows nothing.
+    """
+
+    images: Tensor
+    camera_index: Tensor
+    previous_images: Tensor
+    previous_index: Tensor
+    memory_rows: Tensor
+    intrinsics: Tensor
+    optical_from_base: Tensor
+    extent: Tensor
+    previous_from_current: Tensor
+    memory_dt: Tensor
+    heat: Tensor
+    heat_weight: Tensor
+    box: Tensor
+    box_weight: Tensor
+    ground: Tensor
+    ground_weight: Tensor
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 RGB (M, 3, H, W) to the network's float32 input."""
+    mean = torch.tensor(PIXEL_MEAN)[:, None, None]
+    std = torch.tensor(PIXEL_STD)[:, None, None]
+    return (images.to(torch.float32) - mean) / std
+
+
+def collate(examples: Sequence[tuple[View, Targets]]) -> Batch:
+    """Stack views with different numbers of cameras."""
+    slots = max(len(view.images) for view, _ in examples)
+    size = len(examples)
+    intrinsics = np.zeros((size, slots, 4), np.float32)
+    intrinsics[..., :2] = 1
+    extrinsics = np.zeros((size, slots, 3, 4), np.float32)
+    extrinsics[:, :, 2, 3] = -1  # every point is behind an unused slot
+    for row, (view, _) in enumerate(examples):
+        intrinsics[row, : len(view.images)] = view.intrinsics
+        extrinsics[row, : len(view.images)] = view.told_optical_from_base
+    with_memory = [row for row, (view, _) in enumerate(examples) if len(view.previous_images)]
+    motions = [view.previous_from_current for view, _ in examples]
+    return Batch(
+        *_stack_images([view.images for view, _ in examples], slots),
+        *_stack_images([examples[row][0].previous_images for row in with_memory], slots),
+        torch.tensor(with_memory, dtype=torch.int64),
+        torch.from_numpy(intrinsics),
+        torch.from_numpy(extrinsics),
+        torch.from_numpy(np.stack([view.extent.as_array() for view, _ in examples])),
+        torch.tensor([[m.x, m.y, m.yaw] for m in motions], dtype=torch.float32),
+        torch.tensor([view.dt for view, _ in examples], dtype=torch.float32),
+        *(torch.from_numpy(np.stack([getattr(t, f.name) for _, t in examples])) for f in fields(Targets)),
+    )
+
+
+def _stack_images(stacks: list[np.ndarray], slots: int) -> tuple[Tensor, Tensor]:
+    total = sum(len(stack) for stack in stacks)
+    index = torch.full((len(stacks), slots), total, dtype=torch.int64)
+    first = 0
+    for row, stack in enumerate(stacks):
+        index[row, : len(stack)] = torch.arange(first, first + len(stack))
+        first += len(stack)
+    if not total:
+        return torch.zeros((0, 3, NETWORK_HEIGHT, NETWORK_WIDTH), dtype=torch.uint8), index
+    images = torch.from_numpy(np.concatenate(stacks))
+    return images.permute(0, 3, 1, 2), index
+
+
+def list_samples(directory: Path) -> list[Path]:
+    """The finished samples in a directory, sorted by name."""
+    return sorted(directory.glob("*.npz"))
+
+
+class TrainingBatches(Dataset[Batch]):
+    """Batch number ``step``: equal shares of every rig, drawn and augmented with a generator seeded by (seed, step).
+
+    ``sources`` maps a directory of samples to the grid extent of its rig. Directories may still be filling: they are
+    listed again every RESCAN_STEPS.
+    """
+
+    def __init__(self, sources: dict[Path, GridExtent], batch_size: int, seed: int, steps: int) -> None:
+        self.sources, self.batch_size, self.seed, self.steps = sources, batch_size, seed, steps
+        self._files: dict[Path, list[Path]] = {}
+        self._scanned_at = -1
+        self._load = lru_cache(maxsize=CACHED_SAMPLES)(load_sample)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Build the batch of a step; raises InputError when a source has no sample."""
+        cv2.setNumThreads(1)
+        if step // RESCAN_STEPS != self._scanned_at:
+            self._files = {directory: list_samples(directory) for directory in self.sources}
+            self._scanned_at = step // RESCAN_STEPS
+        rng = np.random.default_rng([self.seed, step])
+        directories = list(self.sources)
+        examples = [self._example(directories[i % len(directories)], rng) for i in range(self.batch_size)]
+        return collate(examples)
+
+    def _example(self, directory: Path, rng: np.random.Generator) -> tuple[View, Targets]:
+        files = self._files[directory]
+        if not files:
+            raise InputError(f"{directory} holds no samples; generate some with: autodrive train perception --generate")
+        sample: Sample = self._load(files[int(rng.integers(len(files)))])
+        view = augment(sample, self.sources[directory], rng)
+        return view, make_targets(view, sample.masks, sample.mask_half_extent)

@@ -1,0 +1,51 @@
+"""Training losses: penalty-reduced focal loss on centres, L1 on boxes, weighted cross-entropy on the ground."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autodrive.data.dataset import Batch
+from autodrive.scene import GroundClass
+from autodrive.vision.network import AXIS, LOG_SIZE, OFFSET, RAY, VELOCITY, VELOCITY_SCALE, Outputs, Z
+
+# paint covers few cells
+GROUND_POSITIVE_WEIGHT = {
+    GroundClass.FREE: 1.0,
+    GroundClass.LANE_MARKING: 3.0,
+    GroundClass.CROSSWALK: 3.0,
+    GroundClass.STOP_LINE: 4.0,
+}
+WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 0.7, "velocity": 0.5, "ground": 2.0}
+BOX_PARTS = {"offset": OFFSET, "z": Z, "size": LOG_SIZE, "axis": AXIS, "ray": RAY, "velocity": VELOCITY}
+
+
+def focal_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Focal loss of CenterNet: a peak is 1, its surroundings are punished less, normalised by the number of peaks."""
+    probability = torch.sigmoid(logits).clamp(1e-4, 1 - 1e-4)
+    peak = (target >= 0.999).to(logits.dtype)
+    at_peak = peak * (1 - probability) ** 2 * probability.log()
+    elsewhere = (1 - peak) * (1 - target) ** 4 * probability**2 * (1 - probability).log()
+    return -((at_peak + elsewhere) * weight).sum() / (peak * weight).sum().clamp(min=1)
+
+
+def perception_losses(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    """The loss parts by name; their sum weighted by WEIGHTS is what is minimised."""
+    heat, box, ground = (o.float() for o in outputs)
+    error = (box - batch.box).abs() * batch.box_weight
+    error = torch.cat([error[:, : VELOCITY.start], error[:, VELOCITY] / VELOCITY_SCALE], 1)
+    objects = batch.box_weight[:, 0].sum().clamp(min=1)
+    parts = {"heat": focal_loss(heat, batch.heat, batch.heat_weight)}
+    for name, channels in BOX_PARTS.items():
+        parts[name] = error[:, channels].sum() / objects
+    positive = torch.tensor([GROUND_POSITIVE_WEIGHT[kind] for kind in GroundClass])[:, None, None]
+    crossentropy = F.binary_cross_entropy_with_logits(ground, batch.ground, pos_weight=positive, reduction="none")
+    weight = batch.ground_weight[:, None]
+    parts["ground"] = (crossentropy * weight).sum() / (weight.sum() * len(GroundClass)).clamp(min=1)
+    return parts
+
+
+def total_loss(parts: dict[str, Tensor]) -> Tensor:
+    """The weighted sum of the parts."""
+    return torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum()

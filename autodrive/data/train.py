@@ -1,0 +1,268 @@
+"""Train the vision network on samples of several rigs at once, within a budget of time or steps.
+
+A run directory holds checkpoint.npz, log.csv (loss parts), validation.csv and curves.png. A killed run resumes from its
+last checkpoint; given the same files and a budget in steps, it ends with the same bits as one that was not killed.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from autodrive.data.checkpoint import Progress, load_checkpoint, save_checkpoint
+from autodrive.data.dataset import Batch, TrainingBatches, normalise
+from autodrive.data.losses import WEIGHTS, perception_losses, total_loss
+from autodrive.errors import ConfigError
+from autodrive.scene import GridExtent
+from autodrive.vision.network import VisionNetwork
+
+CHECKPOINT_NAME = "checkpoint.npz"
+LOG_STEPS = 25
+CLIP_NORM = 5.0
+WEIGHT_DECAY = 1e-2
+WARM_UP_STEPS = 60
+AVERAGE_DECAY = 0.998
+FINAL_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train on and for how long; give either ``minutes`` (wall clock) or ``steps``.
+
+    ``sources`` maps each directory of training samples to the grid extent of its rig. ``validate_every`` is a share of
+    the budget, after which the averaged weights are scored.
+    """
+
+    sources: dict[Path, GridExtent]
+    out: Path
+    minutes: float | None = None
+    steps: int | None = None
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    seed: int = 0
+    threads: int = 1
+    workers: int = 1
+    resume: bool = False
+    checkpoint_minutes: float = 3.0
+    validate_every: float = 0.2
+    bfloat16: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise ConfigError("give the training budget either in minutes or in steps")
+        if not self.sources:
+            raise ConfigError("no training samples: name at least one directory")
+        budget = self.minutes if self.minutes is not None else self.steps
+        if not budget or not budget > 0:
+            raise ConfigError(f"the training budget must be positive, got {budget}")
+
+
+Validate = Callable[[VisionNetwork], dict[str, float]]
+Report = Callable[[int, float, dict[str, float]], None]
+
+
+def learning_rate(config: TrainConfig, step: int, done: float) -> float:
+    """Linear warm-up, then half a cosine over the budget; ``done`` is its used share."""
+    warm = min(1.0, (step + 1) / WARM_UP_STEPS)
+    return config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+@dataclass
+class Trainer:
+    """The network, its running average, and the optimizer; one call of ``step`` per batch."""
+
+    config: TrainConfig
+    network: VisionNetwork = field(init=False)
+    average: VisionNetwork = field(init=False)
+    optimizer: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.config.seed)
+        self.network = VisionNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = deepcopy(self.network).eval()
+        matrices = [p for p in self.network.parameters() if p.dim() > 1]
+        vectors = [p for p in self.network.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+
+    def step(self, batch: Batch, step: int, done: float) -> dict[str, float]:
+        """One update; returns the loss parts. A batch whose gradient is not finite changes nothing."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, step, done)
+        self.network.train()
+        parts = perception_losses(self._forward(batch), batch)
+        loss = total_loss(parts)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            self.optimizer.step()
+            self._update_average(step)
+        return {
+            "loss": float(loss),
+            **{name: float(value) for name, value in parts.items()},
+            "gradient": float(norm) if finite else 0.0,
+            "skipped": float(not finite),
+        }
+
+    def _forward(self, batch: Batch) -> Any:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+            memory = self._remember(batch)
+            features = self.network.encode(
+                _channels_last(batch.images),
+                batch.camera_index,
+                batch.intrinsics,
+                batch.optical_from_base,
+                batch.extent,
+            )
+            return self.network.decode(features, memory, batch.previous_from_current, batch.memory_dt, batch.extent)
+
+    @torch.no_grad()
+    def _remember(self, batch: Batch) -> Tensor:
+        """Features of the earlier frames; no gradient, since the features are learnt on the current frame anyway."""
+        size = (len(batch.extent), self.network.channels, *batch.heat.shape[-2:])
+        memory = torch.zeros(size)
+        rows = batch.memory_rows
+        if len(rows):
+            memory[rows] = self.network.encode(
+                _channels_last(batch.previous_images),
+                batch.previous_index,
+                batch.intrinsics[rows],
+                batch.optical_from_base[rows],
+                batch.extent[rows],
+            ).float()
+        return memory
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
+        for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return normalise(images).contiguous(memory_format=torch.channels_last)
+
+
+def train(config: TrainConfig, validate: Validate | None = None, report: Report | None = None) -> Path:
+    """Run to the end of the budget; returns the final checkpoint. ``report`` gets step, share done, mean loss parts."""
+    torch.set_num_threads(config.threads)
+    trainer = Trainer(config)
+    checkpoint = config.out / CHECKPOINT_NAME
+    start = Progress(0, 0.0, config.seed)
+    if config.resume and checkpoint.exists():
+        start = load_checkpoint(checkpoint, trainer.network, trainer.average, trainer.optimizer)
+    last_step = config.steps if config.steps is not None else 10**7
+    batches = TrainingBatches(config.sources, config.batch_size, start.seed, last_step)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start.step, last_step),
+        num_workers=config.workers,
+        prefetch_factor=4 if config.workers else None,
+    )
+    clock = _Clock(config, start)
+    recent: list[dict[str, float]] = []
+    step = start.step
+    for batch in loader:
+        if clock.done(step) >= 1:
+            break
+        recent.append(trainer.step(batch, step, clock.done(step)))
+        step += 1
+        if step % LOG_STEPS == 0:
+            mean = {name: float(np.mean([parts[name] for parts in recent])) for name in recent[0]}
+            append_csv(config.out / "log.csv", {"step": step, "seconds": round(clock.seconds(), 1), **mean})
+            recent.clear()
+            if report:
+                report(step, clock.done(step), mean)
+        if clock.checkpoint_due():
+            save_checkpoint(
+                checkpoint, Progress(step, clock.seconds(), start.seed), trainer.network, trainer.average, trainer.optimizer
+            )
+        if validate and clock.validation_due(step):
+            _validate(validate, trainer.average, config.out, step, clock)
+    save_checkpoint(
+        checkpoint, Progress(step, clock.seconds(), start.seed), trainer.network, trainer.average, trainer.optimizer
+    )
+    if validate:
+        _validate(validate, trainer.average, config.out, step, clock)
+    return checkpoint
+
+
+def _validate(validate: Validate, network: VisionNetwork, out: Path, step: int, clock: _Clock) -> None:
+    append_csv(out / "validation.csv", {"step": step, "seconds": round(clock.seconds(), 1), **validate(network)})
+
+
+class _Clock:
+    """How much of the budget is used. The wall clock decides when to stop and save, never what a step computes,
+    except through the learning rate of a run whose budget is in minutes."""
+
+    def __init__(self, config: TrainConfig, start: Progress) -> None:
+        self._config = config
+        self._origin = time.monotonic() - start.seconds
+        self._saved = time.monotonic()
+        self._next_validation = self._share(start.step) + config.validate_every
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._origin
+
+    def _share(self, step: int) -> float:
+        if self._config.steps is not None:
+            return step / self._config.steps
+        assert self._config.minutes is not None
+        return self.seconds() / (self._config.minutes * 60)
+
+    def done(self, step: int) -> float:
+        return self._share(step)
+
+    def checkpoint_due(self) -> bool:
+        if time.monotonic() - self._saved < self._config.checkpoint_minutes * 60:
+            return False
+        self._saved = time.monotonic()
+        return True
+
+    def validation_due(self, step: int) -> bool:
+        if self._share(step) < self._next_validation or self._share(step) >= 1:
+            return False
+        self._next_validation = self._share(step) + self._config.validate_every
+        return True
+
+
+def append_csv(path: Path, row: dict[str, float]) -> None:
+    """Add a row; the first one writes the header, later ones keep its columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(row)
+        writer.writerow([f"{value:.6g}" for value in row.values()])
+
+
+def read_csv(path: Path) -> dict[str, list[float]]:
+    """Columns of a log by name; a missing file has none."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    return {name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(rows[0])}
+
+
+def loss_names() -> tuple[str, ...]:
+    """Columns of log.csv that are loss parts."""
+    return tuple(WEIGHTS)

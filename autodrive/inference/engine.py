@@ -1,0 +1,97 @@
+"""One interface to a network file, whatever runs it. The rule: read the file once, check it, then hand those same bytes
+to the runtime, so that nothing can change in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodrive.errors import EngineError
+from autodrive.inference.manifest import Manifest, TensorSpec, read_manifest, sha256_hex
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class Engine(Protocol):
+    """A loaded network. Stateless: equal inputs give equal outputs."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the network is."""
+
+    @property
+    def runtime(self) -> str:
+        """What runs it, with its version, for reports."""
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Compute all outputs; raises EngineError when an input is missing or has another dtype or shape."""
+
+
+def load_engine(manifest_path: Path, runtime: str = "onnxruntime", threads: int = 2) -> Engine:
+    """Load the network that ``manifest_path`` describes.
+
+    The file's sha256 must equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and
+    outputs must be the manifest's. Raises EngineError otherwise.
+    """
+    manifest = read_manifest(manifest_path)
+    file = manifest_path.parent / manifest.file
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise EngineError(f"engine file {file}: {error.strerror}; {manifest_path} names it") from error
+    if (digest := sha256_hex(data)) != manifest.sha256:
+        raise EngineError(
+            f"engine file {file} is corrupted or not the one that {manifest_path} describes: "
+            f"sha256 {digest}, expected {manifest.sha256}; restore both from the same release"
+        )
+    if runtime == "onnxruntime":
+        from autodrive.inference.onnx_engine import OnnxEngine  # a runtime is imported only where it is used
+
+        return OnnxEngine(data, manifest, threads)
+    raise EngineError(f"unknown runtime {runtime!r}; available: ['onnxruntime']")
+
+
+def check_signature(manifest: Manifest, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> None:
+    """Compare what a runtime reports with the manifest; raises EngineError naming the first difference."""
+    for kind, stated, found in (("input", manifest.inputs, inputs), ("output", manifest.outputs, outputs)):
+        actual = {spec.name: spec for spec in found}
+        if actual.keys() != {spec.name for spec in stated}:
+            raise EngineError(
+                f"engine {manifest.file}: its {kind}s are {sorted(actual)}, "
+                f"the manifest states {sorted(s.name for s in stated)}"
+            )
+        for spec in stated:
+            other = actual[spec.name]
+            same = spec.dtype == other.dtype and len(spec.shape) == len(other.shape)
+            # a dimension that either side leaves free agrees with anything
+            same = same and all(
+                a == b or isinstance(a, str) or isinstance(b, str) for a, b in zip(spec.shape, other.shape, strict=True)
+            )
+            if not same:
+                raise EngineError(
+                    f"engine {manifest.file}: {kind} {spec.name!r} is {other.dtype} {list(other.shape)}, "
+                    f"the manifest states {spec.dtype} {list(spec.shape)}"
+                )
+
+
+def check_inputs(manifest: Manifest, inputs: Tensors) -> None:
+    """Raise EngineError when the inputs of a run do not fit the manifest; a named dimension must agree everywhere."""
+    if inputs.keys() != {spec.name for spec in manifest.inputs}:
+        raise EngineError(
+            f"engine {manifest.name!r} takes inputs {[s.name for s in manifest.inputs]}, got {sorted(inputs)}"
+        )
+    sizes: dict[str, int] = {}
+    for spec in manifest.inputs:
+        value = inputs[spec.name]
+        fits = value.dtype == np.dtype(spec.dtype) and value.ndim == len(spec.shape)
+        for size, expected in zip(value.shape, spec.shape, strict=False):
+            fits = fits and size == (sizes.setdefault(expected, size) if isinstance(expected, str) else expected)
+        if not fits:
+            raise EngineError(
+                f"engine {manifest.name!r}: input {spec.name!r} is {value.dtype} {list(value.shape)}, "
+                f"expected {spec.dtype} {list(spec.shape)}" + (f" with {sizes}" if sizes else "")
+            )

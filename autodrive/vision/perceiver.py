@@ -1,0 +1,124 @@
+"""Camera images in, objects and ground out: pre-process, run the engine, decode, and remember for half a second."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodrive.errors import EngineError, InputError
+from autodrive.geometry import Pose2
+from autodrive.inference.engine import Engine
+from autodrive.rig import Rig, projection
+from autodrive.scene import EgoState, GroundClass, GroundGrid, ObjectClass, Perception
+from autodrive.vision.decode import DecodeConfig, decode_markings, decode_objects
+from autodrive.vision.network import BOX_CHANNELS
+from autodrive.vision.preprocess import Preprocessor
+
+
+@dataclass(frozen=True, slots=True)
+class PerceiverConfig:
+    """``memory_s``: how long ago the frame that is fed back should be; frames outside ``memory_range_s`` are not used."""
+
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+    memory_s: float = 0.5
+    memory_range_s: tuple[float, float] = (0.3, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    stamp_ns: int
+    features: NDArray[np.float32]
+    pose: Pose2
+
+
+class Perceiver:
+    """One rig's perception. Its only state is a short ring of earlier features with the poses they were seen from."""
+
+    def __init__(self, engine: Engine, rig: Rig, config: PerceiverConfig | None = None) -> None:
+        self._engine, self._rig, self._config = engine, rig, config or PerceiverConfig()
+        _check_meaning(engine)
+        self._preprocess = Preprocessor(rig)
+        self._intrinsics, self._extrinsics = projection(rig)
+        self._extent = rig.extent.as_array()
+        features = engine.manifest.output("features")
+        self._no_memory = np.zeros(features.shape, np.float32)
+        self._ring: deque[_Remembered] = deque()
+
+    def reset(self) -> None:
+        """Forget all earlier frames."""
+        self._ring.clear()
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]], stamp_ns: int, ego: EgoState | None) -> Perception:
+        """Perceive one synchronised frame; ``ego`` is the body's state at the stamp, None if unknown (no memory then).
+
+        Raises InputError for bad images or ego state; the frame then leaves no trace.
+        """
+        if ego is not None and not np.isfinite([ego.pose.x, ego.pose.y, ego.pose.yaw]).all():
+            raise InputError(f"ego pose at {stamp_ns} ns is not finite: {ego.pose}; check the odometry")
+        begin = time.perf_counter()
+        tensors = self._preprocess(images)
+        prepared = time.perf_counter()
+        outputs = self._engine.run(self._inputs(tensors, stamp_ns, ego))
+        computed = time.perf_counter()
+        ground = GroundGrid(self._rig.extent, outputs["ground"][0])
+        objects = decode_objects(outputs["heat"][0], outputs["box"][0], self._rig.extent, self._config.decode)
+        markings = decode_markings(ground, self._config.decode.paint_threshold)
+        if ego is not None:
+            self._remember(stamp_ns, outputs["features"], ego.pose)
+        decoded = time.perf_counter()
+        latency = {
+            "preprocess": (prepared - begin) * 1e3,
+            "network": (computed - prepared) * 1e3,
+            "decode": (decoded - computed) * 1e3,
+        }
+        return Perception(stamp_ns, objects, ground, markings, latency)
+
+    def _inputs(self, images: NDArray[np.float32], stamp_ns: int, ego: EgoState | None) -> dict[str, NDArray[Any]]:
+        remembered = self._recall(stamp_ns) if ego is not None else None
+        memory, motion, age = self._no_memory, Pose2(0.0, 0.0, 0.0), 0.0
+        if remembered is not None and ego is not None:
+            memory = remembered.features
+            motion = remembered.pose.inverse() @ ego.pose
+            age = (stamp_ns - remembered.stamp_ns) * 1e-9
+        return {
+            "images": images,
+            "intrinsics": self._intrinsics,
+            "optical_from_base": self._extrinsics,
+            "extent": self._extent,
+            "memory": memory,
+            "previous_from_current": np.array([motion.x, motion.y, motion.yaw], np.float32),
+            "memory_dt": np.array([age], np.float32),
+        }
+
+    def _recall(self, stamp_ns: int) -> _Remembered | None:
+        """The frame whose age is nearest to the wanted one, if any is in range. Time that ran backwards forgets all."""
+        if self._ring and self._ring[-1].stamp_ns >= stamp_ns:
+            self.reset()
+        youngest, oldest = self._config.memory_range_s
+        while self._ring and (stamp_ns - self._ring[0].stamp_ns) * 1e-9 > oldest:
+            self._ring.popleft()
+        old_enough = [m for m in self._ring if (stamp_ns - m.stamp_ns) * 1e-9 >= youngest]
+        wanted = stamp_ns - self._config.memory_s * 1e9
+        return min(old_enough, key=lambda m: abs(m.stamp_ns - wanted), default=None)
+
+    def _remember(self, stamp_ns: int, features: NDArray[np.float32], pose: Pose2) -> None:
+        self._ring.append(_Remembered(stamp_ns, features, pose))
+
+
+def _check_meaning(engine: Engine) -> None:
+    """The file's channels must mean what this code thinks; raises EngineError."""
+    manifest = engine.manifest
+    expected = {
+        "classes": (manifest.classes, tuple(c.name.lower() for c in ObjectClass)),
+        "ground_classes": (manifest.ground_classes, tuple(c.name.lower() for c in GroundClass)),
+        "box_channels": (manifest.box_channels, BOX_CHANNELS),
+    }
+    for key, (stated, known) in expected.items():
+        if stated != known:
+            raise EngineError(f"engine {manifest.name!r}: {key} are {list(stated)}, this code decodes {list(known)}")
