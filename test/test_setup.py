@@ -1,4 +1,4 @@
-"""tools/setup.sh with stand-ins for pip, dpkg and apt: what runs, what is skipped, what is said when something fails."""
+"""tools/setup.sh with stand-ins for pip, dpkg and apt: what runs, what is skipped, what is said when one fails."""
 
 from __future__ import annotations
 

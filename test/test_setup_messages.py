@@ -1,4 +1,4 @@
-"""The built messages are the public ones on the wire, travel between processes, and are rebuilt only when they changed."""
+"""The built messages are the public ones on the wire, travel between processes, and are rebuilt only when changed."""
 
 from __future__ import annotations
 
