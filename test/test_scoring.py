@@ -128,7 +128,7 @@ def test_comfort_figures() -> None:
 
 def test_time_to_collision() -> None:
     ego = Pose2(0.0, 0.0, 0.0)
-    front = 2.5789128 + 0.8790872
+    front = 2.5789128 + 0.9790872
     ahead = time_to_collision(ego, 10.0, [thing(ObjectClass.CAR, front + 2.25 + 20.0, 0.0)])
     assert ahead == pytest.approx(2.0, abs=0.15)
     assert time_to_collision(ego, 10.0, [thing(ObjectClass.CAR, 30.0, 3.2, -10.0)]) == TTC_HORIZON_S

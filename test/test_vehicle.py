@@ -172,7 +172,7 @@ def test_climbs_a_kerb_and_stops_at_a_wall() -> None:
         spec.worldbody.add_geom(name="wall", type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.5, 5, 1], pos=[20, 0, 1])
 
     _, data, car = build(speed=5.0, extra=kerb)
-    front = LENGTH_M - 1.05
+    front = LENGTH_M - 0.95
     cruise(car, 5.0, 1.3, 0.005)
     assert data.qpos[2] > 0.03  # on the kerb
     cruise(car, 5.0, 5.0, 0.005)
@@ -208,4 +208,4 @@ def test_mass_and_size_are_those_of_the_data_sheet() -> None:
     box = model.geom("ego_0")
     assert 2 * box.size[0] == pytest.approx(LENGTH_M)
     assert 2 * box.size[1] == pytest.approx(WIDTH_M)
-    assert box.pos[0] + box.size[0] == pytest.approx(LENGTH_M - 1.05)
+    assert box.pos[0] + box.size[0] == pytest.approx(LENGTH_M - 0.95)

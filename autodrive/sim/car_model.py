@@ -12,8 +12,8 @@ import mujoco
 import xacro
 
 WHEELBASE_M = 2.5789128
-FRONT_OVERHANG_M = 0.8790872  # front axle to front bumper
-REAR_OVERHANG_M = 1.05
+FRONT_OVERHANG_M = 0.9790872  # front axle to front bumper
+REAR_OVERHANG_M = 0.95
 WIDTH_M = 1.61
 LENGTH_M = REAR_OVERHANG_M + WHEELBASE_M + FRONT_OVERHANG_M
 TRACK_FRONT_M = 1.38684
