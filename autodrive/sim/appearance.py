@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,22 @@ def random_appearance(seed: int) -> Appearance:
         sky_horizon_rgb=_rgb(sky_horizon),
         fog_density=float(rng.uniform(0.0002, 0.004)),
         texture_strength=float(rng.uniform(0.3, 1.0)),
+    )
+
+
+def indoors(appearance: Appearance) -> Appearance:
+    """The same look under lamps: light from above, no haze."""
+    x, y, z = appearance.sun_direction
+    direction = np.array([0.35 * x, 0.35 * y, z + 1.0])
+    direction /= np.linalg.norm(direction)
+    bright = np.clip(np.array(appearance.ambient_rgb) + 0.15, 0.0, 1.0)
+    lamp = np.array(appearance.sun_rgb) * 0.7
+    return replace(
+        appearance,
+        sun_direction=(float(direction[0]), float(direction[1]), float(direction[2])),
+        sun_rgb=_rgb(lamp),
+        ambient_rgb=_rgb(bright),
+        fog_density=0.0,
     )
 
 

@@ -1,0 +1,95 @@
+"""Training frames in the streets of a town, seen by the car or by the humanoid."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from autodrive.data.random_scene import Crowd, EgoMotion, Paths, arc, fill_street, make_path
+from autodrive.data.settings import stroll
+from autodrive.geometry import Pose2, box_corners
+from autodrive.scene import DetectedObject, GroundClass, ObjectClass
+from autodrive.sim.appearance import random_appearance
+from autodrive.sim.ground_masks import ground_masks
+from autodrive.sim.hall import fill_polygon
+from autodrive.sim.town import Town, load_town
+from autodrive.sim.town_scene import SIDEWALK_HEIGHT_M, add_town
+
+CAR_BODY = (1.2, 4.6, 1.9)  # middle, length, width of the footprint in base_link
+
+
+class StreetSetting:
+    """A town; ``rig`` "car" drives on the lanes, "humanoid" walks on pavements, crossings and streets."""
+
+    def __init__(self, town: str, rig: str, appearance_seed: int) -> None:
+        self.name, self._rig = town, rig
+        self._town: Town = load_town(town)
+        self.appearance = random_appearance(appearance_seed)
+        self.counts = {
+            ObjectClass.CAR: 40,
+            ObjectClass.TRUCK: 8,
+            ObjectClass.CYCLIST: 10,
+            ObjectClass.PEDESTRIAN: 24,
+            ObjectClass.CONE: 24,
+            ObjectClass.BARRIER: 8,
+            ObjectClass.BOX: 8,
+        }
+        paths = {
+            kind: Paths([make_path(lane.centerline, lane.width, z) for lane in self._town.lanes if lane.kind == kind])
+            for kind, z in (("road", 0.0), ("sidewalk", SIDEWALK_HEIGHT_M))
+        }
+        self._roads, self._walks = paths["road"], paths["sidewalk"]
+        self._look = appearance_seed * 1000
+
+    def add_to(self, spec: mujoco.MjSpec) -> None:
+        """Build the town."""
+        add_town(spec, self._town, self.appearance)
+
+    def fixed(self) -> tuple[tuple[str, DetectedObject], ...]:
+        """Nothing: parked cars and obstacles are placed from the pool."""
+        return ()
+
+    def crowd(self, rng: np.random.Generator, dt: float) -> Crowd:
+        """Traffic, parked cars and people around a random ego."""
+        crowd = Crowd(rng, self._drive(rng, dt) if self._rig == "car" else self._walk(rng, dt), dt)
+        crowd.add_fixed((*self._town.parked, *self._town.obstacles), self._look)
+        fill_street(crowd, self._roads, self._walks, int(rng.integers(5, 15)), int(rng.integers(6, 15)))
+        return crowd
+
+    def masks(self, pose: Pose2, half_extent: float, cells: int) -> NDArray[np.bool_]:
+        """The town's masks; for the humanoid the pavements are free as well."""
+        masks = ground_masks(self._town, pose, half_extent, cells)
+        if self._rig == "car":
+            return masks
+        free = masks[GroundClass.FREE].astype(np.uint8)
+        for path in self._walks.paths:
+            for s0, s1 in zip(path.s[:-1], path.s[1:], strict=True):
+                middle, length = path.pose((s0 + s1) / 2), float(s1 - s0)
+                corners = box_corners(middle.x, middle.y, middle.yaw, length + 0.1, path.width)
+                fill_polygon(free, pose.inverse().apply(corners), half_extent, 1)
+        masks[GroundClass.FREE] = free.astype(bool)
+        return masks
+
+    def _drive(self, rng: np.random.Generator, dt: float) -> EgoMotion:
+        place = self._roads.pick(rng)
+        assert place is not None  # a town has roads
+        path, s = place
+        if rng.random() < 0.85:
+            lateral, turn = float(rng.normal(0, 0.4)), math.radians(float(rng.normal(0, 5.0)))
+        else:
+            lateral, turn = float(rng.uniform(-2.0, 2.0)), math.radians(float(rng.normal(0, 45.0)))
+        speed = float(rng.uniform(0.0, 10.0)) if rng.random() < 0.85 else 0.0
+        bend = (path.pose(s + 1.5).yaw - path.pose(s - 1.5).yaw + math.pi) % (2 * math.pi) - math.pi
+        yaw_rate = float(np.clip(speed * (bend / 3.0 + float(rng.normal(0, 0.015))), -0.8, 0.8))
+        now = path.pose(s, lateral) @ Pose2(0, 0, turn)
+        return EgoMotion(now, now @ arc(speed, yaw_rate, -dt), path.z, CAR_BODY)
+
+    def _walk(self, rng: np.random.Generator, dt: float) -> EgoMotion:
+        place = (self._walks if rng.random() < 0.65 else self._roads).pick(rng)
+        assert place is not None  # a town has roads and pavements
+        path, s = place
+        spot = path.pose(s, float(rng.uniform(-0.45, 0.45)) * path.width)
+        return stroll(rng, dt, Pose2(spot.x, spot.y, float(rng.uniform(-math.pi, math.pi))), path.z)
