@@ -138,7 +138,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("colcon")
     command = [
         *(sys.executable, "-m", "colcon", "--log-base", str(folder / "log")),
-        *("build", "--base-paths", str(REPOSITORY), "--packages-select", "autodrive"),
+        *(
+            "build",
+            "--base-paths",
+            str(REPOSITORY),
+        ),
         *("--build-base", str(folder / "build"), "--install-base", str(folder / "install")),
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
