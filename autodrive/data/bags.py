@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -54,7 +54,7 @@ class BagWriter:
         shutil.rmtree(self.path, ignore_errors=True)
         self._partial.rename(self.path)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> BagWriter:
         return self
 
     def __exit__(
@@ -121,7 +121,7 @@ class BagReader:
         """Release the file."""
         self._reader.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> BagReader:
         return self
 
     def __exit__(

@@ -6,7 +6,6 @@ import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -41,7 +40,7 @@ class VideoWriter:
         else:
             self._partial.unlink(missing_ok=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(
