@@ -10,9 +10,9 @@ from autodrive.errors import InputError
 class StampSynchronizer:
     """Collects one value per name and stamp; a set is handed out exactly once, when it is complete.
 
-    Stamps only go forward: completing stamp t discards every incomplete set older than t (``dropped`` counts the sets), and a
-    value that comes for a stamp already completed or discarded is ignored (``late``). A second value for the same name
-    and stamp changes nothing (``duplicates``). At most ``depth`` incomplete sets are held; beyond that the oldest goes.
+    Stamps only go forward: completing stamp t discards every incomplete set older than t (``dropped`` counts the sets),
+    and a value that comes for a stamp already completed or discarded is ignored (``late``). A second value for the same
+    name and stamp changes nothing (``duplicates``). At most ``depth`` incomplete sets are held, then the oldest goes.
     """
 
     def __init__(self, names: tuple[str, ...], depth: int = 20) -> None:
@@ -31,7 +31,7 @@ class StampSynchronizer:
         self._floor: int | None = None  # stamps up to here are over: completed, overtaken or pushed out
 
     def add(self, name: str, stamp_ns: int, value: Any) -> dict[str, Any] | None:
-        """Store one value; return the complete set (in the order of ``names``) if this value completes it, else None."""
+        """Store one value; return the complete set, in the order of ``names``, if this value completes it."""
         if name not in self.names:
             raise InputError(f"StampSynchronizer: unknown name {name!r}; known are {self.names}")
         if self._floor is not None and stamp_ns <= self._floor:

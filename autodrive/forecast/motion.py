@@ -1,4 +1,4 @@
-"""How things may move, for many tracks at once: every function returns poses (N, T, 3) of x, y, yaw at times ``t`` (T,)."""
+"""How things may move, for many tracks at once: functions return poses (N, T, 3) of x, y, yaw at times ``t`` (T,)."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def speeding_up(speed: Array, target: Array, acceleration: float, t: Array) -> A
     """Distances (N, T) covered from ``speed`` when it goes to ``target`` with at most ``acceleration`` either way."""
     change = np.sign(target - speed) * acceleration
     ramp = np.minimum(t[None], (np.abs(target - speed) / acceleration)[:, None])
-    return speed[:, None] * ramp + 0.5 * change[:, None] * ramp**2 + target[:, None] * (t[None] - ramp)
+    distance = speed[:, None] * ramp + 0.5 * change[:, None] * ramp**2 + target[:, None] * (t[None] - ramp)
+    return np.asarray(distance)
 
 
 def turn(pose: Array, distance: Array, start: Array, radius: Array) -> Array:
-    """Straight for ``start`` (N,) metres, then a quarter circle of signed ``radius`` (N,) (left positive), then straight.
+    """Straight for ``start`` (N,) metres, a quarter circle of signed ``radius`` (N,) (left positive), then straight.
 
     ``distance`` (N, T) is measured along this path.
     """
@@ -79,7 +80,7 @@ def turn(pose: Array, distance: Array, start: Array, radius: Array) -> Array:
 
 
 def along_route(line: RouteLine, s: Array, lateral: Array, backwards: NDArray[np.bool_]) -> Array:
-    """Poses at arc lengths ``s`` (N, T) of the route, ``lateral`` (N, T) to its left, heading against it if ``backwards``."""
+    """Poses at arc lengths ``s``, ``lateral`` to the left (N, T) of the route, facing against it if ``backwards``."""
     poses = line.sample(s, lateral)
     poses[backwards, :, 2] += np.pi
     return poses

@@ -35,7 +35,7 @@ class DeadReckoningConfig:
 
 @dataclass(frozen=True, slots=True)
 class OdometryHealth:
-    """How far the sensors agree: ``plausibility`` 1 (they do) to 0, the raw yaw rate residual, and the gyro bias [rad/s]."""
+    """How far the sensors agree: ``plausibility`` 1 (they do) to 0; yaw rate residual and gyro bias in rad/s."""
 
     plausibility: float
     yaw_rate_residual: float
@@ -52,7 +52,7 @@ class DeadReckoning:
         self.reset(start)
 
     def reset(self, start: Pose2) -> None:
-        """Begin anew at ``start``, as after an initial-pose message; the gyro bias is kept. Raises InputError if not finite."""
+        """Begin anew at ``start``, as after an initial-pose message; keeps the bias. InputError if not finite."""
         for name, value in (("x", start.x), ("y", start.y), ("yaw", start.yaw)):
             _check(f"start pose {name}", value, 1e7)
         self._pose = start
@@ -87,7 +87,8 @@ class DeadReckoning:
             # the bound grows with dt, so that a real jump (a crash) is believed a few readings later
             if not jump <= 0.5 + cfg.max_wheel_jump * dt:
                 raise InputError(
-                    f"odometry: wheel_speed jumped from {self._speed:.2f} to {wheel_speed:.2f} m/s in {dt:.3f} s; reading ignored"
+                    f"odometry: wheel_speed jumped from {self._speed:.2f} to {wheel_speed:.2f} m/s in {dt:.3f} s; "
+                    "reading ignored"
                 )
         standing = abs(wheel_speed) < cfg.standstill_speed and abs(yaw_rate) < cfg.standstill_yaw_rate
         self._still_s = self._still_s + dt if standing else 0.0

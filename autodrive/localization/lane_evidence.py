@@ -1,4 +1,4 @@
-"""What one frame says about the body's place in its lane: the centre line to the left, the end of free ground to the right."""
+"""What one frame says about the place in the lane: centre line to the left, end of the free ground to the right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LaneEvidenceConfig:
 
 @dataclass(frozen=True, slots=True)
 class LaneEvidence:
-    """The body lies ``offset_m`` further left and is turned ``yaw`` further left than believed, against ``route_yaw``."""
+    """The body is ``offset_m`` further left and ``yaw`` further turned left than believed; heading of the route."""
 
     offset_m: float
     yaw: float
@@ -44,7 +44,7 @@ class LaneEvidence:
 def look_at_lane(
     believed: Pose2, line: RouteLine, free: GroundGrid, markings: GroundMarkings, cfg: LaneEvidenceConfig
 ) -> LaneEvidence | None:
-    """Compare one frame with the route at the ``believed`` pose; None where the street is not straight or too little is seen."""
+    """Compare one frame with the route at the ``believed`` pose; None in bends and where too little is seen."""
     s0, _ = line.project_pose(believed)
     stations = np.arange(s0 - cfg.behind_m, s0 + cfg.ahead_m, 1.0)
     headings = line.heading(stations)
@@ -112,7 +112,7 @@ def _interpolate(grid: GroundGrid, local: Array) -> Array:
 
 
 def _fit(s: Array, d: Array, s0: float, cfg: LaneEvidenceConfig) -> tuple[float, float] | None:
-    """Offset at ``s0`` and slope of the line through points (s, d), by iteratively reweighted least squares (Cauchy)."""
+    """Offset at ``s0`` and slope of the line through points (s, d), by reweighted least squares (Cauchy weights)."""
     if len(np.unique(np.floor(s))) < cfg.min_stations or not np.ptp(s) >= cfg.min_span_m:
         return None
     design = np.column_stack([np.ones(len(s)), s - s0])
@@ -123,10 +123,7 @@ def _fit(s: Array, d: Array, s0: float, cfg: LaneEvidenceConfig) -> tuple[float,
         coefficients = np.linalg.solve(normal, design.T @ (weight * d))
     residual = np.abs(d - design @ coefficients)
     good = residual < 2 * cfg.max_residual_m
-    if (
-        not good.mean() > 0.7
-        or not np.median(residual) < cfg.max_residual_m
-        or not abs(coefficients[1]) < cfg.max_slope
-    ):
+    tight = good.mean() > 0.7 and np.median(residual) < cfg.max_residual_m
+    if not (tight and abs(coefficients[1]) < cfg.max_slope):
         return None
     return float(coefficients[0]), float(coefficients[1])

@@ -11,6 +11,8 @@ from autodrive.scene import Route
 
 Array = NDArray[np.float64]
 
+_BLEND_M = 1.5  # the heading turns from one segment to the next within this distance of their common point
+
 
 class RouteLine:
     """A polyline with arc length ``s`` [m] from its first point; lateral offsets are positive to its left."""
@@ -31,9 +33,9 @@ class RouteLine:
         self._direction = delta / self._length[:, None]
         # heading turns continuously along the line, so that interpolation never jumps by 2 pi
         self._segment_yaw = np.unwrap(np.arctan2(delta[:, 1], delta[:, 0]))
-        middle = 0.5 * (self.s[:-1] + self.s[1:])
-        self._yaw_s = np.concatenate([[self.s[0]], middle, [self.s[-1]]])
-        self._yaw = np.concatenate([self._segment_yaw[:1], self._segment_yaw, self._segment_yaw[-1:]])
+        blend = np.minimum(0.5 * self._length, _BLEND_M)
+        self._yaw_s = np.column_stack([self.s[:-1] + blend, self.s[1:] - blend]).ravel()
+        self._yaw = np.repeat(self._segment_yaw, 2)
 
     def project(self, xy: Array, s_min: float = -np.inf, s_max: float = np.inf) -> tuple[Array, Array]:
         """Arc length and signed lateral offset, both (N,), of the nearest points to ``xy`` (N, 2).
@@ -70,7 +72,7 @@ class RouteLine:
 
     def heading(self, s: Array) -> Array:
         """Heading (unwrapped) at arc lengths of any shape; constant beyond the ends."""
-        return np.interp(s, self._yaw_s, self._yaw)
+        return np.asarray(np.interp(s, self._yaw_s, self._yaw))
 
     def sample(self, s: Array, lateral: Array | float = 0.0) -> Array:
         """x, y, yaw (..., 3) at arc lengths ``s``, displaced to the left by ``lateral``; straight beyond the ends."""

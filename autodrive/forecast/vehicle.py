@@ -1,0 +1,92 @@
+"""How vehicles and cyclists may move: turn on as now, straight, along the route, off to a side, brake, stay, pull out.
+
+The weights are judgement, not measurement: they rank the ways and never give one of them up while it is possible.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autodrive.forecast import motion
+from autodrive.forecast.ground import free_probability
+from autodrive.forecast.view import Array, ForecastConfig, Mask, View, Way
+from autodrive.localization.route_line import RouteLine
+from autodrive.scene import GroundGrid
+
+PULL_OUT_SPEED = 4.0
+PULL_OUT_ACCELERATION = 1.2
+TURN_MIN_SPEED = 2.5
+
+
+def vehicle_ways(view: View, cfg: ForecastConfig) -> list[Way]:
+    """All ways for rows that are vehicles or cyclists."""
+    v, t = view.along, view.t
+    moving = np.abs(v) >= cfg.standing_speed
+    # a noisy yaw rate at speed would bend the way more than tyres can
+    limit = cfg.max_lateral_acceleration / np.maximum(np.abs(v), 1.0)
+    rate = np.clip(view.yaw_rate, -limit, limit)
+    ways: list[Way] = [
+        (0.35 * moving, motion.constant_turn(view.pose, v, rate, t)),
+        (0.25 * moving, motion.ahead(view.pose, v[:, None] * t)),
+        (0.12 * moving, motion.braking(view.pose, v, cfg.braking, t)),
+        (0.92 * ~moving, motion.rest(view.pose, t)),
+    ]
+    standing = np.zeros_like(v)
+    pull_out = motion.speeding_up(standing, standing + PULL_OUT_SPEED, PULL_OUT_ACCELERATION, t)
+    if view.line is None:
+        ways.append((0.08 * ~moving, motion.ahead(view.pose, pull_out)))
+    else:
+        ways += _route_ways(view, view.line, moving, pull_out, cfg)
+    if view.free is not None:
+        ways += [_turn_way(view, view.free, side, cfg) for side in (1.0, -1.0)]
+    return ways
+
+
+def _route_ways(view: View, line: RouteLine, moving: Mask, pull_out: Array, cfg: ForecastConfig) -> list[Way]:
+    """Following the route's bends at constant offset if moving; pulling out into the lane ahead if standing."""
+    v, t, pose = view.along, view.t, view.pose
+    agreement = np.cos(pose[:, 2] - line.heading(view.s))
+    near = (np.abs(view.d) < cfg.route_reach_m) & (np.abs(agreement) > np.cos(cfg.route_angle))
+    near &= (view.s > line.s[0]) & (view.s < line.s[-1])
+    backwards = agreement < 0
+    sign = np.where(backwards, -1.0, 1.0)[:, None]
+    s, d = view.s[:, None], np.repeat(view.d[:, None], len(t), axis=1)
+    follow = motion.along_route(line, s + sign * v[:, None] * t, d, backwards)
+    # who parks at the side of the lane moves into its middle; who stands in it goes on
+    ease = np.clip(t / 3.0, 0.0, 1.0)
+    ease = ease**2 * (3 - 2 * ease)
+    lateral = np.where(backwards[:, None], d, d * (1 - ease))
+    leave = motion.along_route(line, s + sign * pull_out, lateral, backwards)
+    leave = np.where(near[:, None, None], leave, motion.ahead(pose, pull_out))
+    return [(0.4 * (moving & near), follow), (0.08 * ~moving, leave)]
+
+
+def _turn_way(view: View, free: GroundGrid, side: float, cfg: ForecastConfig) -> Way:
+    """Turning off to one side (1 left, -1 right): likelier for the slow and for those that already swing that way."""
+    v = view.along
+    openness, start, radius = _freest_turn(view, free, side, cfg)
+    target = np.clip(v, TURN_MIN_SPEED, cfg.turn_speed)
+    distance = motion.speeding_up(np.maximum(v, 0.0), target, 2.0, view.t)
+    able = (openness > 0.5) & (v > cfg.standing_speed) & (v < cfg.turn_max_speed)
+    slow = 1.0 - np.clip(v / cfg.turn_max_speed, 0.0, 1.0)
+    swing = np.clip(1.0 + 3.0 * side * view.yaw_rate, 0.2, 3.0)
+    return able * (0.08 + 0.2 * slow) * swing, motion.turn(view.pose, distance, start, side * radius)
+
+
+def _freest_turn(view: View, free: GroundGrid, side: float, cfg: ForecastConfig) -> tuple[Array, Array, Array]:
+    """Of a few quarter circles per row the freest: lowest free probability on it, metres before it begins, radius."""
+    count = len(view.pose)
+    radius, start = (a.ravel() for a in np.meshgrid(cfg.turn_radii, cfg.turn_starts_m, indexing="ij"))  # (K,)
+    reach = np.linspace(0.3, 1.0, 8) * (start + 0.5 * np.pi * radius + 3.0)[:, None]  # (K, P), 3 m into the side road
+    path = motion.turn(
+        np.repeat(view.pose, len(radius), axis=0),
+        np.tile(reach, (count, 1)),
+        np.tile(start, count),
+        side * np.tile(radius, count),
+    )[:, :, :2].reshape(count, len(radius), -1, 2)
+    probability = free_probability(free, view.ego.pose, path)
+    # the ground under the vehicle itself is never free
+    beyond = reach[None] > (0.5 * view.length + 0.5)[:, None, None]
+    openness = np.where(beyond, probability, 1.0).min(axis=2)
+    best = openness.argmax(axis=1)
+    return openness[np.arange(count), best], start[best], radius[best]
