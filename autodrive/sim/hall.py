@@ -112,7 +112,7 @@ def add_hall(spec: mujoco.MjSpec, hall: Hall, appearance: Appearance) -> None:
         world.add_geom(
             name=f"stripe/{k}",
             type=box,
-            size=(math.hypot(dx, dy) / 2, stripe.width / 2, 0.002),
+            size=(math.hypot(dx, dy) / 2, stripe.width / 2, 0.0005),
             pos=((stripe.x0 + stripe.x1) / 2, (stripe.y0 + stripe.y1) / 2, 0.002 + 0.001 * (k % 3)),
             quat=(math.cos(yaw / 2), 0, 0, math.sin(yaw / 2)),
             rgba=_STRIPE_RGBA[stripe.colour],
