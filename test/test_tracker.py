@@ -205,8 +205,8 @@ def test_pedestrian_may_become_a_cyclist() -> None:
 @pytest.mark.parametrize("field", ["x", "y", "yaw", "vx", "length", "score", "height"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_bad_detections_are_dropped_and_counted(field: str, bad: float) -> None:
-    tracker = Tracker()
-    tracks = tracker.update(frame(0, CAR, replace(CAR, **{field: bad})), ego_at(0))
+    tracker, broken = Tracker(), replace(CAR, **{field: bad})  # type: ignore[arg-type]
+    tracks = tracker.update(frame(0, CAR, broken), ego_at(0))
     assert tracker.rejected == 1
     assert len(tracks) == 1
     assert np.isfinite([tracks[0].x, tracks[0].vx, tracks[0].position_std_m]).all()
@@ -230,7 +230,7 @@ def random_scene(seed: int, frames: int) -> list[list[DetectedObject]]:
     for _ in range(10):
         label = ObjectClass(int(rng.integers(0, 9)))
         start = replace(CAR, label=label, x=rng.uniform(-25, 25), y=rng.uniform(-25, 25), score=rng.uniform(0.3, 1.0))
-        movers.append(moving(start, *rng.uniform(-6, 6, 2), frames))
+        movers.append(moving(start, rng.uniform(-6, 6), rng.uniform(-6, 6), frames))
     return [[noisy(rng, m[i]) for m in movers if rng.random() > 0.15] for i in range(frames)]
 
 
@@ -248,7 +248,9 @@ def test_permutation_of_detections_changes_nothing(seed: int, random: object) ->
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6))
 def test_ids_are_never_used_again_and_covariances_stay_positive(seed: int) -> None:
-    tracker, gone, last, newest = Tracker(), set(), set(), 0
+    tracker, newest = Tracker(), 0
+    gone: set[int] = set()
+    last: set[int] = set()
     for i, objects in enumerate(random_scene(seed, 40)):
         if 20 <= i < 30:
             objects = []

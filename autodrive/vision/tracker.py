@@ -9,29 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from autodrive.errors import InputError
 from autodrive.scene import DetectedObject, EgoState, GridExtent, ObjectClass, Perception, TrackedObject
 from autodrive.vision import tracker_filter as kf
+from autodrive.vision.tracker_match import gather, hidden, match, second_boxes
 from autodrive.vision.tracker_standing import slope, standing_still
 from autodrive.vision.tracker_table import (
     CLASSES,
     FIXED,
-    FORBIDDEN,
     TURNING,
     Array,
     Detections,
     Index,
-    Mask,
     born,
-    class_cost,
     empty_table,
     valid,
 )
 
-_CLASS_COST = class_cost()
-# white noise per class: acceleration [m/s2], and turn acceleration [rad/s2] or heading walk [rad/sqrt(s)] (tracker_filter)
+# white noise per class (tracker_filter): acceleration [m/s2]; turn acceleration [rad/s2], heading walk [rad/sqrt(s)]
 _ACCEL_STD = np.array([2.5, 2.0, 1.8, 1.5, 0.3, 0.3, 0.3, 0.3, 0.3])
 _TURN_STD = np.array([0.8, 0.4, 1.0, 1.5, 0.1, 0.1, 0.1, 0.1, 0.1])
 
@@ -60,7 +56,7 @@ class TrackerConfig:
 
 
 class Tracker:
-    """Call ``update`` once per frame. ``rejected`` counts detections dropped because a number in them was impossible."""
+    """Call ``update`` once per frame. ``rejected`` counts detections dropped for an impossible number in them."""
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
         """A tracker without tracks; ids begin at 1 and are never used again."""
@@ -84,7 +80,7 @@ class Tracker:
         self._predict(dt)
         ego_xy = np.array([ego.pose.x, ego.pose.y])
         noise = kf.position_noise(detections.xy, ego_xy, self._config.position_std_m, self._config.position_std_per_m)
-        rows, columns = self._match(detections, noise)
+        rows, columns = match(self._table, detections, noise, self._config.gate, self._config.max_jump_m)
         self._correct(rows, columns, detections, noise, stamp_ns)
         self._bury(stamp_ns, ego, perception.ground.extent)
         self._give_birth(columns, detections, noise, stamp_ns)
@@ -107,20 +103,7 @@ class Tracker:
     def _detections(self, objects: tuple[DetectedObject, ...], ego: EgoState) -> Detections:
         good = [d for d in objects if valid(d)]
         self.rejected += len(objects) - len(good)
-        good = [d for d in good if d.score >= self._config.min_update_score]
-        # a canonical order makes ids independent of the order in which the detector lists objects
-        good.sort(key=lambda d: (-d.score, int(d.label), d.x, d.y, d.yaw, d.length, d.vx, d.vy))
-        table = np.array(
-            [(d.label, d.score, d.x, d.y, d.yaw, d.vx, d.vy, d.z, d.length, d.width, d.height) for d in good]
-        ).reshape(-1, 11)
-        return Detections(
-            label=table[:, 0].astype(np.int64),
-            score=table[:, 1],
-            xy=ego.pose.apply(table[:, 2:4]),
-            yaw=table[:, 4] + ego.pose.yaw,
-            velocity=ego.pose.rotate(table[:, 5:7]),
-            shape=table[:, 7:],
-        )
+        return gather([d for d in good if d.score >= self._config.min_update_score], ego.pose)
 
     def _predict(self, dt: float) -> None:
         t = self._table
@@ -129,23 +112,6 @@ class Tracker:
         calm = np.where(t.standing, 0.1, 1.0)
         accel, turn = calm * _ACCEL_STD[t.label], calm * _TURN_STD[t.label]
         t.mean, t.cov = kf.predict(t.mean, t.cov, t.turning, accel, turn, dt)
-
-    def _match(self, d: Detections, noise: Array) -> tuple[Index, Index]:
-        """Indices of matched tracks and their detections."""
-        t = self._table
-        if len(t) == 0 or len(d) == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        gap = d.xy[None] - t.mean[:, None, :2]  # (N, D, 2)
-        s = t.cov[:, None, :2, :2] + noise[None]
-        determinant = s[..., 0, 0] * s[..., 1, 1] - s[..., 0, 1] ** 2
-        x, y = gap[..., 0], gap[..., 1]
-        squared = (s[..., 1, 1] * x * x - 2 * s[..., 0, 1] * x * y + s[..., 0, 0] * y * y) / determinant
-        cost = squared + _CLASS_COST[t.label[:, None], d.label[None]]
-        far = (squared > self._config.gate) | (np.hypot(x, y) > self._config.max_jump_m)
-        cost = np.where(far, FORBIDDEN, np.minimum(cost, FORBIDDEN))
-        rows, columns = linear_sum_assignment(cost)
-        ok = cost[rows, columns] < FORBIDDEN
-        return rows[ok], columns[ok]
 
     def _correct(self, rows: Index, columns: Index, d: Detections, noise: Array, stamp_ns: int) -> None:
         t = self._table
@@ -176,7 +142,7 @@ class Tracker:
         self._settle_motion(rows)
 
     def _velocity_std(self, columns: Index, d: Detections, hits: Index) -> Array:
-        """Standard deviations (M,) of the network's velocities; its errors repeat from frame to frame, so trust fades."""
+        """Standard deviations (M,) of the network's velocities; its errors repeat in every frame, so trust fades."""
         std = self._config.velocity_std * np.where(hits < 5, 1.0, 2.0)
         return np.where(d.silent[columns], 100.0, std)
 
@@ -198,7 +164,7 @@ class Tracker:
             t.label[row] = label
 
     def _settle_heading(self, rows: Index, columns: Index, d: Detections) -> Array:
-        """Measured headings (M,), turned by pi where that agrees better with the track; turns tracks that are reversed."""
+        """Measured headings (M,), turned by pi where the track says so; turns tracks that are reversed themselves."""
         t = self._table
         opposed = np.cos(d.yaw[columns] - t.mean[rows, 2]) < 0
         turning = t.turning[rows]
@@ -244,33 +210,14 @@ class Tracker:
         unseen = (stamp_ns - t.seen_ns) * 1e-9
         missed = unseen > 0
         limit = np.where(t.confirmed, np.maximum(cfg.coast_s * t.score, cfg.coast_tentative_s), cfg.coast_tentative_s)
-        hidden = self._hidden(missed, ego, extent) & t.confirmed
-        limit = np.where(hidden, cfg.coast_hidden_s, limit)
+        limit = np.where(hidden(t, missed, ego.pose, extent) & t.confirmed, cfg.coast_hidden_s, limit)
         self._table = t.select(unseen <= limit + 1e-9)
-
-    def _hidden(self, missed: Mask, ego: EgoState, extent: GridExtent) -> Mask:
-        """Rows outside the grid, or behind a nearer track that was seen now."""
-        t = self._table
-        local = ego.pose.inverse().apply(t.mean[:, :2])
-        x, y = local[:, 0], local[:, 1]
-        outside = (x < extent.x_min) | (x > extent.x_max) | (y < extent.y_min) | (y > extent.y_max)
-        distance, bearing = np.hypot(x, y), np.arctan2(y, x)
-        half_angle = np.arctan2(0.5 * np.maximum(t.shape[:, 1], t.shape[:, 2]), distance)
-        covers = np.abs(kf.wrap(bearing[:, None] - bearing[None])) < half_angle[None]
-        nearer = distance[None] < distance[:, None] - 0.5
-        return missed & (outside | (covers & nearer & ~missed[None]).any(axis=1))
 
     def _give_birth(self, matched: Index, d: Detections, noise: Array, stamp_ns: int) -> None:
         t = self._table
         new = d.score >= self._config.min_birth_score
         new[matched] = False
-        seen = t.seen_ns == stamp_ns
-        if len(t):
-            # a second box on an object that already has its detection is not a new object
-            gap = np.linalg.norm(d.xy[:, None] - t.mean[None, :, :2], axis=2)
-            near = np.maximum(0.4, 0.225 * (d.shape[:, None, 1] + t.shape[None, :, 1]))
-            alike = _CLASS_COST[d.label[:, None], t.label[None]] < FORBIDDEN
-            new &= ~((gap < near) & alike & seen[None]).any(axis=1)
+        new &= ~second_boxes(t, d, t.seen_ns == stamp_ns)
         if not new.any():
             return
         fresh = Detections(d.label[new], d.score[new], d.xy[new], d.yaw[new], d.velocity[new], d.shape[new])

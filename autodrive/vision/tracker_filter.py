@@ -1,8 +1,8 @@
 """Batched extended Kalman filters of the tracker: one row per track, all rows at once.
 
-The state of every row is five numbers. Rows that turn (vehicles, cyclists): x, y, yaw, v, yaw rate: constant turn rate and
-velocity (CTRV: R. Schubert, E. Richter, G. Wanielik, "Comparison and evaluation of advanced motion models for vehicle
-tracking", FUSION 2008, eq. 14). Rows that do not (pedestrians, static things): x, y, yaw, vx, vy: constant velocity.
+The state of every row is five numbers. Rows that turn (vehicles, cyclists): x, y, yaw, v, yaw rate: constant turn rate
+and velocity (CTRV: R. Schubert, E. Richter, G. Wanielik, "Comparison and evaluation of advanced motion models for
+vehicle tracking", FUSION 2008). Rows that do not (pedestrians, static things): x, y, yaw, vx, vy: constant velocity.
 The measurement is x, y, yaw, vx, vy in map for both.
 """
 

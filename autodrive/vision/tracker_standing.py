@@ -1,4 +1,4 @@
-"""Does a track stand still? A test on its last measured positions, with hysteresis, so that parked cars do not creep."""
+"""Does a track stand still? A test on its last measured positions, with hysteresis: parked cars must not creep."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def slope(history: Array) -> tuple[Array, Array]:
 def standing_still(history: Array, was_standing: Mask, speed: Array, xy: Array) -> Mask:
     """The new verdict (N,): enter only on clear evidence of rest, leave as soon as motion is likely.
 
-    ``speed`` (N,) and ``xy`` (N, 2) are the filter's. While a track stands, its filtered position is in effect the mean of all
-    measurements, so the newest four lying to one side of it mean that it has started.
+    ``speed`` (N,) and ``xy`` (N, 2) are the filter's. While a track stands, its filtered position is in effect the mean
+    of all measurements, so the newest four lying to one side of it mean that it has started.
     """
     velocity, std = slope(history)
     long_speed = np.hypot(velocity[:, 0], velocity[:, 1])

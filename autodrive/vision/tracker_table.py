@@ -1,4 +1,4 @@
-"""What the tracker remembers of each track, as arrays with one row per track, and the groups of classes that it knows."""
+"""What the tracker remembers: arrays with one row per track, and the same for the detections of one frame."""
 
 from __future__ import annotations
 
@@ -17,18 +17,6 @@ CLASSES = len(ObjectClass)
 HISTORY = 20
 TURNING = np.isin(np.arange(CLASSES), [*VEHICLES, ObjectClass.CYCLIST])
 FIXED = np.arange(CLASSES) >= ObjectClass.CONE
-
-FORBIDDEN = 1e6
-
-
-def class_cost() -> Array:
-    """Cost (C, C) of matching a track of one class with a detection of another, in units of squared Mahalanobis distance."""
-    cost = np.full((CLASSES, CLASSES), FORBIDDEN)
-    cost[np.ix_(FIXED, FIXED)] = 3.0
-    for a, b, value in ((ObjectClass.CAR, ObjectClass.TRUCK, 1.0), (ObjectClass.CYCLIST, ObjectClass.PEDESTRIAN, 2.0)):
-        cost[a, b] = cost[b, a] = value
-    np.fill_diagonal(cost, 0.0)
-    return cost
 
 
 @dataclass
