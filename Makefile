@@ -32,7 +32,7 @@ bench: setup  ## where the time of one driving tick goes
 	@$(BIN)/autodrive run car --duration 20 --out $(OUT)/bench --json
 
 evaluate: setup  ## drive ten unseen seeds in the unseen town and print the means
-	@$(BIN)/autodrive evaluate car --seeds 100-109 --out $(OUT)/evaluate
+	@$(BIN)/autodrive evaluate car --seeds 101-110 --out $(OUT)/evaluate
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

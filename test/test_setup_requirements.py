@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DIRECT, PULLED_IN = (REPOSITORY / "requirements.txt").read_text().split("# --- pulled in by the above")
@@ -30,6 +32,31 @@ def test_everything_is_pinned_to_one_version_and_installed_in_it() -> None:
 def test_what_the_direct_dependencies_pull_in_is_listed() -> None:
     check = [sys.executable, str(REPOSITORY / "tools" / "lock_requirements.py"), "--check"]
     assert subprocess.run(check, timeout=60, check=False).returncode == 0, "run tools/lock_requirements.py"
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Top-level modules that a source file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_every_package_that_is_imported_is_a_direct_dependency() -> None:
+    owners = importlib.metadata.packages_distributions()
+    direct = {canonicalize_name(requirement.name) for requirement in pins(DIRECT)}
+    undeclared = set()
+    for folder in ("autodrive", "autodrive_nodes", "optimus_nodes", "tools", "test"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            for module in imported_modules(path):
+                distributions = {canonicalize_name(name) for name in owners.get(module, [])} - {"autodrive"}
+                is_ros = module == "rclpy" or module.endswith(("_msgs", "_srvs", "_interfaces"))
+                if distributions and not is_ros and not distributions & direct:
+                    undeclared.add(f"{path.relative_to(REPOSITORY)} imports {module} of {sorted(distributions)}")
+    assert undeclared == set()
 
 
 def test_every_direct_dependency_has_its_reason() -> None:
