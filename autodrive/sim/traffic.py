@@ -32,6 +32,7 @@ _PROLONG_TICKS = 5
 _TRIGGER_M = (22.0, 45.0)  # a waiting pedestrian sets off when the ego is this close
 _WAIT_S = 1e6
 _STRIDE_SPEED = 1.3
+_ANY_LANE = 6  # moveToXY: not bound to the route (2) nor to lanes that SUMO's cars may use (4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +71,13 @@ _open: list[Traffic] = []  # libsumo holds one simulation per process
 class Traffic:
     """One traffic simulation; ``reset`` first, then ``step`` once per tick. Only the one reset last can be stepped."""
 
-    def __init__(self, net_file: Path, counts: TrafficCounts | None = None, closed_edges: Sequence[str] = ()) -> None:
-        """``closed_edges`` are driven by nobody but the ego, because something stands on their lanes."""
+    def __init__(self, net_file: Path, counts: TrafficCounts | None = None, closed_lanes: Sequence[str] = ()) -> None:
+        """``closed_lanes`` are driven by nobody but the ego, because something stands on them."""
         if not net_file.is_file():
             raise InputError(f"traffic: SUMO net {net_file} does not exist")
         self._net_file = net_file
         self._counts = counts or TrafficCounts()
-        self._closed = frozenset(closed_edges)
+        self._closed = frozenset(closed_lanes)
 
     def reset(self, seed: int, route_edges: Sequence[str], lane: int, ego: Pose2) -> None:
         """Start anew: the ego's base_link stands at ``ego``, on lane index ``lane`` of the first of ``route_edges``."""
@@ -128,7 +129,7 @@ class Traffic:
             *("-n", str(self._net_file), "--step-length", str(TICK_S), "--seed", str(seed % 2**31)),
             *("--no-step-log", "true", "--no-warnings", "true", "--xml-validation", "never"),
             *("--collision.action", "warn", "--collision.mingap-factor", "0"),
-            *("--time-to-teleport", "-1", "--lanechange.duration", "3"),
+            *("--time-to-teleport", "-1", "--lanechange.duration", "3", "--time-to-impatience", "30"),
         ]
         try:
             if _open:
@@ -163,7 +164,7 @@ class Traffic:
         if "ego" not in libsumo.vehicle.getIDList():
             self._insert_ego("free")
         x, y = ego.x + _FRONT_M * math.cos(ego.yaw), ego.y + _FRONT_M * math.sin(ego.yaw)
-        libsumo.vehicle.moveToXY("ego", "", -1, x, y, angle=(90 - math.degrees(ego.yaw)) % 360, keepRoute=2)
+        libsumo.vehicle.moveToXY("ego", "", -1, x, y, angle=(90 - math.degrees(ego.yaw)) % 360, keepRoute=_ANY_LANE)
         libsumo.vehicle.setSpeed("ego", max(0.0, speed))
 
     # --- the others ---

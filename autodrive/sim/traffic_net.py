@@ -14,14 +14,14 @@ _ATTEMPTS = 60
 class TrafficNet:
     """Read once after each load; edge and lane names are SUMO's."""
 
-    def __init__(self, classes: Collection[str], closed_edges: Collection[str] = ()) -> None:
-        """``classes`` are SUMO vehicle classes; ``closed_edges`` are not open to any of them but pedestrians."""
+    def __init__(self, classes: Collection[str], closed_lanes: Collection[str] = ()) -> None:
+        """``classes`` are SUMO vehicle classes; ``closed_lanes`` are open to none of them."""
         edges = sorted(e for e in libsumo.edge.getIDList() if not e.startswith(":"))
         self._lanes: dict[str, list[tuple[str, int]]] = {c: [] for c in sorted(classes)}
         for edge in edges:
             for index in range(libsumo.edge.getLaneNumber(edge)):
                 lane = f"{edge}_{index}"
-                if edge in closed_edges and not _admits(lane, "pedestrian"):
+                if lane in closed_lanes:
                     libsumo.lane.setDisallowed(lane, ["all"])
                 for name in self._lanes:
                     if _admits(lane, name):

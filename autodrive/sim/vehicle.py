@@ -80,6 +80,7 @@ class Vehicle:
         self._tyres = [Tyre(friction) for _ in WHEELS]
         self._loads = [0.0] * 4
         self._dt = float(model.opt.timestep)
+        self.body_contacts: list[tuple[int, int]] = []  # geom pairs of the last step that are not a tyre on the ground
         self._clear()
 
     def _clear(self) -> None:
@@ -166,6 +167,11 @@ class Vehicle:
         return matrix.reshape(3, 3)
 
     @property
+    def position(self) -> NDArray[np.float64]:
+        """Position (3,) of base_link in the world [m]."""
+        return self._data.qpos[self._qpos : self._qpos + 3].copy()
+
+    @property
     def velocity(self) -> NDArray[np.float64]:
         """Velocity (3,) of base_link in the world [m/s]."""
         return self._data.qvel[self._qvel : self._qvel + 3].copy()
@@ -231,6 +237,7 @@ class Vehicle:
         """Per wheel (contact point, upward normal) averaged over its contacts with the static world."""
         found: list[list[tuple[float, ...]]] = [[], [], [], []]
         touching = []
+        self.body_contacts = []
         contact = self._data.contact
         pairs = contact.geom.tolist()
         for index, (first, second) in enumerate(pairs):
@@ -238,6 +245,7 @@ class Vehicle:
             if wheel is None:
                 wheel, other, sign = self._wheel_of_geom.get(first), second, -1.0
             if wheel is None or other not in self._world_geoms:
+                self.body_contacts.append((first, second))
                 continue
             item = contact[index]
             if item.efc_address < 0:
