@@ -51,9 +51,12 @@ ROAD = (-32.0, 32.0, -2.0, 5.0)
 
 
 def one(
-    track: TrackedObject, route: Route | None = STRAIGHT, free: GroundGrid | None = None, **more: object
+    track: TrackedObject,
+    route: Route | None = STRAIGHT,
+    free: GroundGrid | None = None,
+    markings: GroundMarkings | None = None,
 ) -> Forecast:
-    return forecast([track], EGO, route, free, **more)[0]  # type: ignore[arg-type]
+    return forecast([track], EGO, route, free, markings=markings)[0]
 
 
 def reaching(result: Forecast, x: float, y: float, within: float = 3.0) -> float:
@@ -62,8 +65,9 @@ def reaching(result: Forecast, x: float, y: float, within: float = 3.0) -> float
     return sum(m.probability for m in result.modes if np.linalg.norm(m.poses[:, :2] - point, axis=1).min() < within)
 
 
-def end(mode: ForecastMode) -> np.ndarray:
-    return mode.poses[-1]
+def end(mode: ForecastMode) -> tuple[float, float, float]:
+    x, y, yaw = mode.poses[-1]
+    return float(x), float(y), float(yaw)
 
 
 numbers = st.floats(-30, 30)
@@ -160,8 +164,8 @@ def test_static_things_have_one_mode(label: ObjectClass) -> None:
     assert [m.probability for m in result.modes] == [1.0]
 
 
-def crossing_probability(track: TrackedObject, **more: object) -> float:
-    return sum(m.probability for m in one(track, **more).modes if end(m)[1] > -1.0)  # type: ignore[arg-type]
+def crossing_probability(track: TrackedObject, markings: GroundMarkings | None = None) -> float:
+    return sum(m.probability for m in one(track, markings=markings).modes if end(m)[1] > -1.0)
 
 
 def test_pedestrian_at_the_kerb_may_cross_more_so_if_facing_the_road_or_at_a_crosswalk() -> None:
@@ -176,6 +180,13 @@ def test_pedestrian_at_the_kerb_may_cross_more_so_if_facing_the_road_or_at_a_cro
     assert 0.0 < away < along < facing < at_crosswalk < 1.0
     assert walking_across > 0.6
     assert crossing_probability(replace(WALKER, y=-20.0)) == 0.0
+
+
+def test_who_stands_while_the_ego_waits_is_less_likely_to_cross() -> None:
+    facing = replace(WALKER, yaw=math.pi / 2)
+    waiting = forecast([facing], replace(EGO, speed=0.0), STRAIGHT, None)[0]
+    crossing = sum(m.probability for m in waiting.modes if end(m)[1] > -1.0)
+    assert 0.0 < crossing < crossing_probability(facing)
 
 
 def test_walker_goes_on_or_stops() -> None:

@@ -175,6 +175,20 @@ def test_offset_is_found(offset: float) -> None:
     assert np.abs(np.diff([c.offset_m for c in shown])).max() <= 0.03  # 0.15 m/s and what the yaw adds
 
 
+def test_paint_beside_a_parking_strip_serves_as_the_right_boundary() -> None:
+    rng, aligner = np.random.default_rng(5), LaneAligner()
+    for i in range(150):
+        true_pose = Pose2(20.0 + 0.7 * i, 0.0, 0.0)
+        free, paint = see(true_pose, rng, right=-HALF_LANE - 1.6)
+        x = true_pose.x + rng.uniform(-5, 20, 40)
+        strip = true_pose.inverse().apply(np.column_stack([x, -HALF_LANE + rng.normal(0, 0.15, 40)]))
+        points = np.vstack([paint.points, strip])
+        paint = GroundMarkings(points, np.ones(len(points), np.int64), np.ones(len(points)))
+        wrong = Pose2(true_pose.x, 0.4, 0.0)
+        correction = aligner.update(EgoState(i * TICK, wrong, 7.0, 0.0), STREET, free, paint)
+    assert correction.apply(wrong).y == pytest.approx(0.0, abs=0.15)
+
+
 def test_slow_drift_is_followed_beyond_half_a_lane() -> None:
     rng, aligner = np.random.default_rng(1), LaneAligner()
     for i in range(500):

@@ -12,6 +12,8 @@ from autodrive.forecast.ground import crosswalk_distance, free_probability
 from autodrive.forecast.view import Array, ForecastConfig, View, Way
 from autodrive.localization.route_line import RouteLine
 
+EGO_WAITS = 0.5  # m/s, slower the ego counts as waiting
+
 
 def pedestrian_ways(view: View, cfg: ForecastConfig) -> list[Way]:
     """All ways for rows that are pedestrians."""
@@ -36,9 +38,12 @@ def _crossing_way(view: View, line: RouteLine, course: Array, speed: Array, cfg:
     near = (np.abs(view.d) > 1.0) & (np.abs(view.d) < cfg.road_edge_m) & (ahead_m > -2.0) & (ahead_m < 60.0)
     across = line.heading(view.s) - np.sign(view.d) * 0.5 * np.pi
     facing = np.cos(course - across)
-    weight = np.maximum(0.06 + 0.2 * facing, 0.02) + 0.4 * np.clip(facing - 0.5, 0.0, 0.5) * (speed > 0)
+    weight = np.maximum(0.06 + 0.14 * facing, 0.02) + 0.4 * np.clip(facing - 0.5, 0.0, 0.5) * (speed > 0)
     crosswalk = crosswalk_distance(view.markings, view.ego.pose, view.pose[:, :2])
     weight *= np.where(crosswalk < cfg.crosswalk_reach_m, 2.5, 1.0)
+    if view.ego.speed < EGO_WAITS:
+        # who still stands although the ego waits does not want to go; without this both would wait for ever
+        weight *= np.where(speed > 0, 1.0, 0.3)
     if view.free is not None:
         step = np.stack([np.cos(across), np.sin(across)], axis=1)
         edge = view.pose[:, None, :2] + step[:, None] * np.array([1.0, 2.0, 3.0])[None, :, None]

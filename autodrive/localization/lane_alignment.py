@@ -1,7 +1,7 @@
 """Hold the dead-reckoned pose to the lane that the cameras see.
 
 Dead reckoning drifts by a percent of the way. The route runs along the middle of the driven lane, so on straight
-stretches the centre line should lie half a lane to its left and the end of the free ground half a lane to its right.
+stretches paint should lie half a lane to its left, and paint or the end of free ground half a lane to its right.
 Where both agree for several frames, a Kalman filter learns how far the true pose lies from the dead-reckoned one. It
 moves slowly, is bounded, and does nothing in bends, at junctions and in doubt: a wrong correction is worse than none.
 """

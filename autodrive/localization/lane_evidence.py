@@ -1,4 +1,4 @@
-"""What one frame says about the place in the lane: centre line to the left, end of the free ground to the right."""
+"""What one frame says about the place in the lane: paint at its left, paint or the end of free ground at its right."""
 
 from __future__ import annotations
 
@@ -53,8 +53,10 @@ def look_at_lane(
     yaw = float(np.median(headings))
     if not abs(wrap_angle(believed.yaw - yaw)) < 0.3:
         return None
-    left = _fit(*_left_points(believed, line, markings, (stations[0], stations[-1]), cfg), s0, cfg)
-    right = _fit(*_right_points(believed, line, free, stations, cfg), s0, cfg)
+    s, d = _paint(believed, line, markings, stations, cfg)
+    left = _boundary(s, d, 1.0, s0, cfg)
+    # paint between the lane and a parking strip is the better right boundary than the end of free ground behind it
+    right = _boundary(s, d, -1.0, s0, cfg) or _fit(*_free_edge(believed, line, free, stations, cfg), s0, cfg)
     if left is None or right is None:
         return None
     half_width = 0.5 * (left[0] - right[0])
@@ -66,19 +68,26 @@ def look_at_lane(
     return LaneEvidence(-centre, -float(np.arctan(slope)), yaw, 1.0 + 2.0 * abs(half_width - cfg.half_width_m))
 
 
-def _left_points(
-    believed: Pose2, line: RouteLine, markings: GroundMarkings, span: tuple[float, float], cfg: LaneEvidenceConfig
+def _paint(
+    believed: Pose2, line: RouteLine, markings: GroundMarkings, stations: Array, cfg: LaneEvidenceConfig
 ) -> tuple[Array, Array]:
+    """Lane marking points as places along and left of the route."""
     use = (markings.kind == GroundClass.LANE_MARKING) & (markings.score >= cfg.min_score)
     points = markings.points[use & np.isfinite(markings.points).all(axis=1)]
     if len(points) == 0:
         return np.zeros(0), np.zeros(0)
-    s, d = line.project(believed.apply(points), span[0] - 1.0, span[1] + 1.0)
-    keep = (np.abs(d - cfg.half_width_m) < cfg.gate_m) & (s >= span[0]) & (s <= span[1])
+    s, d = line.project(believed.apply(points), stations[0] - 1.0, stations[-1] + 1.0)
+    keep = (s >= stations[0]) & (s <= stations[-1])
     return s[keep], d[keep]
 
 
-def _right_points(
+def _boundary(s: Array, d: Array, side: float, s0: float, cfg: LaneEvidenceConfig) -> tuple[float, float] | None:
+    """The line of paint where the lane should end on one side (1 left, -1 right)."""
+    keep = np.abs(d - side * cfg.half_width_m) < cfg.gate_m
+    return _fit(s[keep], d[keep], s0, cfg)
+
+
+def _free_edge(
     believed: Pose2, line: RouteLine, free: GroundGrid, stations: Array, cfg: LaneEvidenceConfig
 ) -> tuple[Array, Array]:
     """Per station, where free ground ends when one goes to the right from the middle of the lane."""
