@@ -19,7 +19,7 @@ from autodrive.data.targets import Targets, make_targets
 from autodrive.errors import InputError
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GridExtent
-from autodrive.vision.network import PIXEL_MEAN, PIXEL_STD
+from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
 
 RESCAN_STEPS = 200
 # samples kept in memory per worker; one is about 0.2 MB of JPEG and 0.4 MB of masks

@@ -23,15 +23,8 @@ from autodrive.inference.engine import load_engine
 from autodrive.inference.manifest import Manifest, TensorSpec, sha256_hex, write_atomically, write_manifest
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GroundClass, ObjectClass
-from autodrive.vision.network import (
-    BOX_CHANNELS,
-    CHANNELS,
-    GRID_CELLS,
-    PIXEL_MEAN,
-    PIXEL_STD,
-    ExportedNetwork,
-    VisionNetwork,
-)
+from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, PIXEL_MEAN, PIXEL_STD
+from autodrive.vision.network import ExportedNetwork, VisionNetwork
 
 OPSET = 18
 NAME = "vision"

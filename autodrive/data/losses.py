@@ -8,7 +8,8 @@ from torch import Tensor
 
 from autodrive.data.dataset import Batch
 from autodrive.scene import GroundClass
-from autodrive.vision.network import AXIS, LOG_SIZE, OFFSET, RAY, VELOCITY, VELOCITY_SCALE, Outputs, Z
+from autodrive.vision.layout import AXIS, LOG_SIZE, OFFSET, RAY, VELOCITY, VELOCITY_SCALE, Z
+from autodrive.vision.network import Outputs
 
 # paint covers few cells
 GROUND_POSITIVE_WEIGHT = {

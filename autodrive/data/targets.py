@@ -17,7 +17,7 @@ from autodrive.data.augment import View
 from autodrive.data.sample import MASK_CELLS, OBJECT_COLUMNS
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import ROAD_USERS, GridExtent, GroundClass, ObjectClass
-from autodrive.vision.network import AXIS, BOX_CHANNELS, GRID_CELLS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
+from autodrive.vision.layout import AXIS, BOX_CHANNELS, GRID_CELLS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
 
 Grid = NDArray[np.float32]
 VISIBLE_PX = 6

@@ -20,7 +20,7 @@ from autodrive.scene import (
     GroundMarkings,
     ObjectClass,
 )
-from autodrive.vision.network import AXIS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
+from autodrive.vision.layout import AXIS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
 
 Grid = NDArray[np.float32]
 # two centres of one class nearer than this are one object [m]

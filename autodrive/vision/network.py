@@ -14,29 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodrive.scene import GroundClass, ObjectClass
+from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, HEIGHTS_M, VELOCITY, VELOCITY_SCALE
 from autodrive.vision.lift import CAMERAS_PER_VOXEL, QUERY_FEATURES, TOKEN_FEATURES, Sampling, sampling, warp_grid
-
-GRID_CELLS = 64
-CHANNELS = 48
-HEIGHTS_M = (0.0, 0.8, 1.7)
-PIXEL_MEAN = (128.0, 128.0, 128.0)
-PIXEL_STD = (64.0, 64.0, 64.0)
-
-# Channels of the box head. offset: cells from the cell's centre; z: box centre [m]; log of sizes in metres;
-# axis: sine and cosine of twice the yaw; ray: sine and cosine of the yaw minus the azimuth of the cell's centre, which is
-# what an image shows; velocity: over ground in base_link axes [m/s].
-BOX_CHANNELS = (
-    *("offset_x", "offset_y", "z", "log_length", "log_width", "log_height"),
-    *("axis_sin", "axis_cos", "ray_sin", "ray_cos", "velocity_x", "velocity_y"),
-)
-OFFSET = slice(0, 2)
-Z = slice(2, 3)
-LOG_SIZE = slice(3, 6)
-AXIS = slice(6, 8)
-RAY = slice(8, 10)
-VELOCITY = slice(10, 12)
-# the heads learn numbers near one; velocities are larger
-VELOCITY_SCALE = 5.0
 
 
 class Outputs(NamedTuple):

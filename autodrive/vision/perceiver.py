@@ -17,7 +17,7 @@ from autodrive.inference.engine import Engine
 from autodrive.rig import Rig, projection
 from autodrive.scene import EgoState, GroundClass, GroundGrid, ObjectClass, Perception
 from autodrive.vision.decode import DecodeConfig, decode_markings, decode_objects
-from autodrive.vision.network import BOX_CHANNELS
+from autodrive.vision.layout import BOX_CHANNELS
 from autodrive.vision.preprocess import Preprocessor
 
 

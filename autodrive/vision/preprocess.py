@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autodrive.errors import InputError
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, Rig, network_intrinsics
-from autodrive.vision.network import PIXEL_MEAN, PIXEL_STD
+from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
 
 Image = NDArray[np.uint8]
 # a remap reads 2 x 2 pixels: shrinking more than this aliases unless the image is blurred first

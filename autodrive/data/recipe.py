@@ -1,0 +1,111 @@
+"""The recipe that the shipped network comes from: which folders of samples, how it is validated, how it is released.
+
+A data folder holds ``{rig}_train`` and ``{rig}_val`` for every rig; the towns of the latter are never trained on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+
+from autodrive.data.checkpoint import load_weights
+from autodrive.data.dataset import list_samples
+from autodrive.data.evaluate_perception import Progress, evaluate_perception, evaluate_samples, headline, torch_runner
+from autodrive.data.export import code_revision, describe_samples, export_network
+from autodrive.data.sample import load_sample
+from autodrive.data.train import Validate, loss_names, read_csv
+from autodrive.errors import InputError
+from autodrive.inference.manifest import read_manifest, write_manifest
+from autodrive.rig import Rig
+from autodrive.scene import GridExtent
+from autodrive.vision.network import VisionNetwork
+
+VALIDATION_FRAMES = 40
+
+
+def training_sources(data: Path, rigs: Sequence[Rig]) -> dict[Path, GridExtent]:
+    """The training folder of each rig with its grid; raises InputError for an empty one."""
+    sources = {data / f"{rig.name}_train": rig.extent for rig in rigs}
+    for directory in sources:
+        if not list_samples(directory):
+            raise InputError(f"{directory} holds no samples; add --generate to make them")
+    return sources
+
+
+def make_validator(data: Path, rigs: Sequence[Rig], frames: int = VALIDATION_FRAMES) -> Validate | None:
+    """Scores a network on some frames of every ``{rig}_val`` folder; None when there is none."""
+    folders = {rig: files for rig in rigs if (files := list_samples(data / f"{rig.name}_val")[:frames])}
+    if not folders:
+        return None
+
+    def validate(network: VisionNetwork) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        run = torch_runner(network, bfloat16=True)
+        for rig, files in folders.items():
+            scores |= headline(rig.name, evaluate_samples(run, (load_sample(f) for f in files), rig))
+        return scores
+
+    return validate
+
+
+def draw_curves(out: Path) -> Path:
+    """Draw log.csv and validation.csv of a run directory as curves.png."""
+    log, scores = read_csv(out / "log.csv"), read_csv(out / "validation.csv")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6), dpi=110)
+    for name in ("loss", *loss_names()):
+        if name in log:
+            left.plot(log["step"], log[name], label=name, linewidth=2 if name == "loss" else 1)
+    left.set(xlabel="step", ylabel="loss part (unweighted)", yscale="log", title="Training")
+    for name, values in scores.items():
+        # a class without truth in the validation frames has no curve
+        if name not in ("step", "seconds") and any(v == v for v in values):
+            right.plot(scores["step"], values, ".-", label=name)
+    right.set(xlabel="step", ylabel="AP (car 2 m, humanoid 1 m) and IoU", ylim=(0, 1), title="Validation town")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7, ncols=2)
+    figure.tight_layout()
+    with tempfile.NamedTemporaryFile(dir=out, suffix=".png", delete=False) as file:
+        figure.savefig(file, format="png")
+    plt.close(figure)
+    os.replace(file.name, out / "curves.png")
+    return out / "curves.png"
+
+
+def release(
+    checkpoint: Path,
+    data: Path,
+    rigs: Sequence[Rig],
+    out: Path,
+    frames: int | None = None,
+    progress: Progress | None = None,
+    threads: int = 2,
+) -> Path:
+    """Export a checkpoint, score the exported file on the validation folders, and state it all in the manifest."""
+    network = VisionNetwork()
+    done = load_weights(checkpoint, network)
+    folders = [f for rig in rigs for kind in ("train", "val") if (f := data / f"{rig.name}_{kind}").is_dir()]
+    training: dict[str, Any] = {
+        "steps": done.step,
+        "seconds": round(done.seconds),
+        "seed": done.seed,
+        "code_revision": code_revision(),
+        "torch": torch.__version__,
+        "data": describe_samples(folders),
+    }
+    path = export_network(network, out, training)
+    metrics = {}
+    for rig in rigs:
+        folder = data / f"{rig.name}_val"
+        if list_samples(folder):
+            metrics[rig.name] = evaluate_perception(path, rig, folder, frames, progress, threads)
+    write_manifest(path, replace(read_manifest(path), metrics=metrics))
+    return path
