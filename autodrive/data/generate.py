@@ -54,7 +54,6 @@ def make_group(job: tuple[str, tuple[str, ...], int, int, int, str]) -> int:
     """Make what is missing of one group (rig, towns, seed, group, samples, folder); returns the number of samples."""
     from autodrive.data.sample import save_sample  # heavy imports belong to the worker process
     from autodrive.data.settings import HallSetting, Setting
-    from autodrive.data.street_setting import StreetSetting
     from autodrive.data.studio import Studio
 
     rig_name, towns, seed, group, count, folder = job
@@ -66,7 +65,13 @@ def make_group(job: tuple[str, tuple[str, ...], int, int, int, str]) -> int:
     look = int(rng.integers(1 << 31))
     town = str(rng.choice(list(towns)))
     hall = rig_name == "humanoid" and rng.random() < HALL_SHARE
-    setting: Setting = HallSetting(look, look) if hall else StreetSetting(town, rig_name, look)
+    setting: Setting
+    if hall:
+        setting = HallSetting(look, look)
+    else:
+        from autodrive.data.street_setting import StreetSetting
+
+        setting = StreetSetting(town, rig_name, look)
     studio = Studio(setting, load_rig(RIG_DIRECTORY / f"{rig_name}.yaml"))
     for k in missing:
         save_sample(sample_path(Path(folder), k), studio.shoot(seed, k))

@@ -164,7 +164,7 @@ def arc(speed: float, yaw_rate: float, dt: float) -> Pose2:
     return Pose2(chord * math.cos(turn / 2), chord * math.sin(turn / 2), turn)
 
 
-def fill_street(crowd: Crowd, roads: Paths, walks: Paths, vehicles: int, walkers: int) -> None:
+def fill_street(crowd: Crowd, roads: Paths, walks: Paths, zebras: Paths, vehicles: int, walkers: int) -> None:
     """Traffic on the lanes, parked cars at the kerbs, road works, and people nearly everywhere."""
     rng = crowd.rng
     if rng.random() < 0.35:
@@ -174,7 +174,7 @@ def fill_street(crowd: Crowd, roads: Paths, walks: Paths, vehicles: int, walkers
     for _ in range(int(rng.integers(0, 4))):
         _kerb_parker(crowd, roads)
     for _ in range(walkers):
-        _walker(crowd, roads, walks)
+        _walker(crowd, roads, walks, zebras)
     if rng.random() < 0.2 and (place := roads.pick(rng, crowd.ego.now, 35.0)) is not None:
         path, s = place
         side = float(rng.uniform(0.35, 1.1))
@@ -266,19 +266,19 @@ def _road_works(crowd: Crowd, roads: Paths) -> None:
         crowd.add(ObjectClass.BARRIER, spot @ Pose2(0, 0, across), board, path.z)
 
 
-def _walker(crowd: Crowd, roads: Paths, walks: Paths) -> None:
-    """Half walk along a pavement; the others cross the road, step onto it or stand at its edge."""
+def _walker(crowd: Crowd, roads: Paths, walks: Paths, zebras: Paths) -> None:
+    """Half walk along a pavement; the others cross on a zebra or anywhere, step onto the road or stand at its edge."""
     rng = crowd.rng
     for _ in range(6):
-        on_walk = rng.random() < 0.55
-        near = rng.random() < 0.7
-        place = (walks if on_walk else roads).pick(rng, crowd.ego.now, 20.0 if near else WALKER_REACH_M)
+        where = rng.random()
+        paths, along = (walks, True) if where < 0.5 else (zebras, True) if where < 0.7 else (roads, False)
+        place = paths.pick(rng, crowd.ego.now, 20.0 if rng.random() < 0.7 else WALKER_REACH_M)
         if place is None:
             continue
         path, s = place
         speed = float(rng.uniform(0.4, 2.2)) if rng.random() < 0.75 else 0.0
         lateral = float(rng.uniform(-0.5, 0.5)) * path.width
-        if on_walk:
+        if along:
             turn = float(rng.integers(2)) * math.pi + float(rng.normal(0, 0.25))
             turn = turn if rng.random() < 0.8 else float(rng.uniform(-math.pi, math.pi))
         else:

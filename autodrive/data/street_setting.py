@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from autodrive.data.random_scene import Crowd, EgoMotion, Paths, arc, fill_street, make_path
 from autodrive.data.settings import stroll
-from autodrive.geometry import Pose2, box_corners
-from autodrive.scene import DetectedObject, GroundClass, ObjectClass
+from autodrive.geometry import Pose2
+from autodrive.scene import DetectedObject, ObjectClass
 from autodrive.sim.appearance import random_appearance
 from autodrive.sim.ground_masks import ground_masks
-from autodrive.sim.hall import fill_polygon
 from autodrive.sim.town import Town, load_town
 from autodrive.sim.town_scene import SIDEWALK_HEIGHT_M, add_town
 
 CAR_BODY = (1.2, 4.6, 1.9)  # middle, length, width of the footprint in base_link
+_JUNCTION_WIDTH_M = 3.0
 
 
 class StreetSetting:
@@ -37,11 +37,15 @@ class StreetSetting:
             ObjectClass.BARRIER: 8,
             ObjectClass.BOX: 8,
         }
-        paths = {
-            kind: Paths([make_path(lane.centerline, lane.width, z) for lane in self._town.lanes if lane.kind == kind])
-            for kind, z in (("road", 0.0), ("sidewalk", SIDEWALK_HEIGHT_M))
-        }
-        self._roads, self._walks = paths["road"], paths["sidewalk"]
+        roads = [make_path(lane.centerline, lane.width, 0.0) for lane in self._town.lanes if lane.kind == "road"]
+        roads += [make_path(way.path, _JUNCTION_WIDTH_M, 0.0) for way in self._town.connections]
+        walks = [
+            make_path(lane.centerline, lane.width, SIDEWALK_HEIGHT_M)
+            for lane in self._town.lanes
+            if lane.kind == "sidewalk"
+        ]
+        zebras = [make_path(crossing.centerline, crossing.width, 0.0) for crossing in self._town.crossings]
+        self._roads, self._walks, self._zebras = Paths(roads), Paths(walks), Paths(zebras)
         self._look = appearance_seed * 1000
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
@@ -56,22 +60,12 @@ class StreetSetting:
         """Traffic, parked cars and people around a random ego."""
         crowd = Crowd(rng, self._drive(rng, dt) if self._rig == "car" else self._walk(rng, dt), dt)
         crowd.add_fixed((*self._town.parked, *self._town.obstacles), self._look)
-        fill_street(crowd, self._roads, self._walks, int(rng.integers(5, 15)), int(rng.integers(6, 15)))
+        fill_street(crowd, self._roads, self._walks, self._zebras, int(rng.integers(5, 15)), int(rng.integers(6, 15)))
         return crowd
 
     def masks(self, pose: Pose2, half_extent: float, cells: int) -> NDArray[np.bool_]:
         """The town's masks; for the humanoid the pavements are free as well."""
-        masks = ground_masks(self._town, pose, half_extent, cells)
-        if self._rig == "car":
-            return masks
-        free = masks[GroundClass.FREE].astype(np.uint8)
-        for path in self._walks.paths:
-            for s0, s1 in zip(path.s[:-1], path.s[1:], strict=True):
-                middle, length = path.pose((s0 + s1) / 2), float(s1 - s0)
-                corners = box_corners(middle.x, middle.y, middle.yaw, length + 0.1, path.width)
-                fill_polygon(free, pose.inverse().apply(corners), half_extent, 1)
-        masks[GroundClass.FREE] = free.astype(bool)
-        return masks
+        return ground_masks(self._town, pose, half_extent, cells, pavement=self._rig == "humanoid")
 
     def _drive(self, rng: np.random.Generator, dt: float) -> EgoMotion:
         place = self._roads.pick(rng)

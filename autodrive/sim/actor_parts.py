@@ -82,13 +82,13 @@ class Parts:
         axis = axis / max(length, 1e-9)
         w = 1.0 + axis[2]
         quaternion = np.array([w, -axis[1], axis[0], 0.0]) if w > 1e-6 else np.array([0.0, 1.0, 0.0, 0.0])
-        quaternion = quaternion / np.linalg.norm(quaternion)
+        qw, qx, qy, qz = (float(v) for v in quaternion / np.linalg.norm(quaternion))
         middle = (a + b) / 2
-        self.add("capsule", (radius, length / 2, 0.0), _point(middle), rgb, quaternion=tuple(map(float, quaternion)))
+        self.add("capsule", (radius, length / 2, 0.0), _point(middle), rgb, quaternion=(qw, qx, qy, qz))
 
     def shadow(self, length: float, width: float) -> None:
         """Append the dark patch below the actor."""
-        self.add("box", (length * 0.56 + 0.1, width * 0.56 + 0.1, 0.002), (0, 0, 0.022), (0, 0, 0), "shadow", alpha=0.6)
+        self.add("box", (length * 0.56 + 0.1, width * 0.56 + 0.1, 0.002), (0, 0, 0.03), (0, 0, 0), "shadow", alpha=0.6)
 
 
 def actor_parts(

@@ -148,19 +148,23 @@ def hall_masks(hall: Hall, pose: Pose2, half_extent: float, cells: int) -> NDArr
     inside = pose.inverse()
     fill_polygon(free, inside.apply(box_corners(0, 0, 0, hall.length, hall.width)), half_extent, 1)
     blocks = [*hall.walls, *(step for step in hall.steps if step.height > WALKABLE_STEP_M)]
-    for item in (*blocks, *hall.objects):
-        corners = box_corners(item.x, item.y, item.yaw, item.length, item.width)
-        fill_polygon(free, inside.apply(corners), half_extent, 0)
+    standing: tuple[Block | DetectedObject, ...] = (*blocks, *hall.objects)
+    for item in standing:
+        fill_polygon(free, inside.apply(_footprint(item)), half_extent, 0)
     cell = 2 * half_extent / cells
     for stripe in hall.stripes:
         dx, dy = stripe.x1 - stripe.x0, stripe.y1 - stripe.y0
         middle = ((stripe.x0 + stripe.x1) / 2, (stripe.y0 + stripe.y1) / 2, math.atan2(dy, dx))
         corners = box_corners(*middle, math.hypot(dx, dy), max(stripe.width, 1.2 * cell))
         fill_polygon(lines, inside.apply(corners), half_extent, 1)
-    for item in (*hall.walls, *hall.steps, *hall.objects):
-        corners = box_corners(item.x, item.y, item.yaw, item.length, item.width)
-        fill_polygon(lines, inside.apply(corners), half_extent, 0)
+    covering: tuple[Block | DetectedObject, ...] = (*hall.walls, *hall.steps, *hall.objects)
+    for item in covering:
+        fill_polygon(lines, inside.apply(_footprint(item)), half_extent, 0)
     return masks.astype(bool)
+
+
+def _footprint(item: Block | DetectedObject) -> NDArray[np.float64]:
+    return box_corners(item.x, item.y, item.yaw, item.length, item.width)
 
 
 def fill_polygon(mask: NDArray[np.uint8], points: NDArray[np.float64], half_extent: float, value: int) -> None:

@@ -92,7 +92,7 @@ class AtlasRenderer:
         self._columns = min(cameras, 4)
         self._rows = -(-cameras // self._columns)
         try:
-            self.context = moderngl.create_standalone_context(backend="egl", require=330)
+            self.context = moderngl.create_context(require=330, standalone=True, backend="egl")  # type: ignore[arg-type]  # annotated as if ** took dicts
         except Exception as error:  # moderngl raises bare Exception for every reason that EGL may have
             raise EnvironmentProblem(
                 f"no off-screen OpenGL context ({error}); run: apt-get install libegl1 libgl1 libgles2 libegl-mesa0"
@@ -291,7 +291,7 @@ class AtlasRenderer:
             program[name].value = value  # type: ignore[union-attr]
 
     @staticmethod
-    def _write(program: moderngl.Program, name: str, matrix: Array) -> None:
+    def _write(program: moderngl.Program, name: str, matrix: NDArray[np.floating]) -> None:
         program[name].write(np.ascontiguousarray(matrix.T, np.float32).tobytes())  # type: ignore[union-attr]
 
 

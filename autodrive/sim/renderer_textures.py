@@ -34,7 +34,7 @@ def _noise(rng: np.random.Generator, cells: int) -> NDArray[np.float32]:
     tiled = np.pad(coarse, ((0, 2), (0, 2)), mode="wrap")
     scaled = cv2.resize(tiled, None, fx=SIZE / cells, fy=SIZE / cells, interpolation=cv2.INTER_LINEAR)
     half = SIZE // cells // 2
-    return scaled[half : half + SIZE, half : half + SIZE]
+    return np.asarray(scaled[half : half + SIZE, half : half + SIZE], np.float32)
 
 
 def _speckle(rng: np.random.Generator, strength: float, roughness: int) -> NDArray[np.float32]:
