@@ -1,0 +1,1 @@
+"""How images travel between processes on one host without being copied."""

@@ -1,0 +1,121 @@
+"""The ring: what is written is read, reuse is detected, garbage is refused, killed writers leave nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autodrive.errors import InputError
+from autodrive.transport.ring import SHM, Descriptor, RingReader, RingWriter, remove_stale_segments
+
+
+@pytest.fixture
+def ring():
+    writer = RingWriter("test", 64 * 48 * 3, slots=4)
+    yield writer
+    writer.close()
+
+
+def image(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def test_round_trip_without_copy(ring: RingWriter) -> None:
+    reader = RingReader()
+    descriptors = [ring.write(image(k)) for k in range(4)]
+    for k, descriptor in enumerate(descriptors):
+        view = reader.view(Descriptor.unpack(descriptor.pack()))
+        np.testing.assert_array_equal(view, image(k))
+        assert not view.flags.writeable
+        assert view.base is not None
+
+
+def test_reuse_of_a_slot_is_detected(ring: RingWriter) -> None:
+    reader = RingReader()
+    first = ring.write(image(0))
+    assert reader.valid(first)
+    for k in range(4):
+        ring.write(image(k))
+    assert not reader.valid(first)
+    with pytest.raises(InputError, match="overwritten"):
+        reader.view(first)
+
+
+@given(st.binary(max_size=120))
+def test_garbage_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError):
+        RingReader().view(Descriptor.unpack(data))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 16384), st.integers(1, 16384), st.integers(0, 2**64 - 1))
+def test_descriptors_never_read_outside(slot: int, height: int, width: int, sequence: int) -> None:
+    writer = RingWriter("bounds", 300, slots=2)
+    try:
+        writer.write(np.zeros((10, 10, 3), np.uint8))
+        with pytest.raises(InputError):
+            RingReader().view(Descriptor(writer.segment, slot % 4, sequence | 1, height, width, 3))
+    finally:
+        writer.close()
+
+
+def test_other_size_does_not_fit(ring: RingWriter) -> None:
+    with pytest.raises(InputError, match="does not fit"):
+        ring.write(np.zeros((480, 640, 3), np.uint8))
+
+
+def test_segments_of_killed_writers_are_removed() -> None:
+    code = (
+        "import time; from autodrive.transport.ring import RingWriter; "
+        "w = RingWriter('doomed', 100); print(w.segment, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    segment = process.stdout.readline().strip()
+    assert (SHM / segment).exists()
+    assert segment not in remove_stale_segments()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert segment in remove_stale_segments()
+    assert not (SHM / segment).exists()
+
+
+def _write_forever(name: str, queue: multiprocessing.Queue) -> None:
+    writer = RingWriter(name, 64 * 48 * 3, slots=3)
+    for k in range(2000):
+        queue.put(writer.write(np.full((48, 64, 3), k % 256, np.uint8)).pack())
+    queue.put(None)
+    time.sleep(1.0)
+    writer.close()
+
+
+def test_a_fast_writer_never_shows_a_torn_image() -> None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue(maxsize=4)
+    process = context.Process(target=_write_forever, args=("torn", queue))
+    process.start()
+    reader, good, reused = RingReader(), 0, 0
+    while (data := queue.get(timeout=20)) is not None:
+        descriptor = Descriptor.unpack(data)
+        try:
+            copy = reader.view(descriptor).copy()
+        except InputError:
+            reused += 1
+            continue
+        if reader.valid(descriptor):
+            good += 1
+            assert (copy == copy[0, 0, 0]).all()
+        else:
+            reused += 1
+    process.join()
+    assert good + reused == 2000
+    assert good > 0
+    assert os.path.exists(SHM)
