@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from autodrive.data.random_scene import Crowd, EgoMotion, Paths, arc, fill_street, make_path
 from autodrive.data.settings import stroll
 from autodrive.geometry import Pose2
-from autodrive.scene import DetectedObject, ObjectClass
+from autodrive.scene import DetectedObject, GroundClass, ObjectClass
 from autodrive.sim.appearance import random_appearance
 from autodrive.sim.ground_masks import ground_masks
 from autodrive.sim.town import Town, load_town
@@ -65,7 +66,11 @@ class StreetSetting:
 
     def masks(self, pose: Pose2, half_extent: float, cells: int) -> NDArray[np.bool_]:
         """The town's masks; for the humanoid the pavements are free as well."""
-        return ground_masks(self._town, pose, half_extent, cells, pavement=self._rig == "humanoid")
+        masks = ground_masks(self._town, pose, half_extent, cells, pavement=self._rig == "humanoid")
+        # road and pavement are rastered apart: close the hairline between them
+        free = cv2.morphologyEx(masks[GroundClass.FREE].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+        masks[GroundClass.FREE] = free > 0
+        return masks
 
     def _drive(self, rng: np.random.Generator, dt: float) -> EgoMotion:
         place = self._roads.pick(rng)

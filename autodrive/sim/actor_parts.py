@@ -157,7 +157,7 @@ def _truck(p: Parts, rng: np.random.Generator, length: float, width: float, heig
     paint, cargo, x, y = _paint(rng), _paint(rng), length / 2 - 0.03, width / 2
     cab = x - min(2.3, 0.3 * length)
     floor = 0.45 if bus else 0.95
-    p.box((-x, -y * 0.9, 0.45), (x, y * 0.9, 1.0), DARK)
+    p.box((-x + 0.04, -y * 0.9, 0.45), (x - 0.04, y * 0.9, 1.0), DARK)
     p.box((-x, -y, floor), (x if bus else cab - 0.15, y, height), paint if bus else cargo)
     cab_top = height * float(rng.uniform(0.72, 0.95))
     p.box((cab, -y * 0.97, 0.42), (x, y * 0.97, cab_top), paint, "cabin_truck", not bus)
