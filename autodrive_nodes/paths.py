@@ -19,3 +19,4 @@ def _root() -> Path:
 SHARE = _root()
 DEFAULT_ENGINE = SHARE / "engines" / "vision.yaml"
 RIGS = SHARE / "config" / "rigs"
+ENVELOPES = SHARE / "config" / "envelopes"

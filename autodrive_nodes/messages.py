@@ -1,0 +1,475 @@
+"""Turns ROS messages into the library's types and back: the only place that knows both.
+
+Conventions: objects carry their velocity in their own axes (as Autoware does); a class that Autoware has no label for
+travels as OWN_LABEL_BASE + ObjectClass; a track's id is the first eight bytes of its UUID, little-endian; OccupancyGrid
+cells are occupancy in percent; an emergency command is one whose jerk is defined and below EMERGENCY_JERK.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from autoware_control_msgs.msg import Control
+from autoware_perception_msgs.msg import (
+    DetectedObjects,
+    ObjectClassification,
+    PredictedObject,
+    PredictedObjects,
+    PredictedPath,
+    TrackedObjects,
+)
+from autoware_perception_msgs.msg import DetectedObject as DetectedObjectMsg
+from autoware_perception_msgs.msg import TrackedObject as TrackedObjectMsg
+from autoware_planning_msgs.msg import Trajectory as TrajectoryMsg
+from autoware_planning_msgs.msg import TrajectoryPoint
+from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, TransformStamped
+from nav_msgs.msg import OccupancyGrid, Odometry, Path
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from autodrive.errors import InputError
+from autodrive.geometry import Pose2
+from autodrive.rig import Camera
+from autodrive.scene import (
+    Command,
+    DetectedObject,
+    EgoState,
+    Forecast,
+    ForecastMode,
+    GridExtent,
+    GroundClass,
+    GroundGrid,
+    GroundMarkings,
+    ObjectClass,
+    Route,
+    TrackedObject,
+    Trajectory,
+)
+
+OWN_LABEL_BASE = 100
+EMERGENCY_JERK = -100.0
+WHEELBASE = 2.579
+_TO_LABEL = {
+    ObjectClass.CAR: ObjectClassification.CAR,
+    ObjectClass.TRUCK: ObjectClassification.TRUCK,
+    ObjectClass.CYCLIST: ObjectClassification.BICYCLE,
+    ObjectClass.PEDESTRIAN: ObjectClassification.PEDESTRIAN,
+}
+_FROM_LABEL = {label: own for own, label in _TO_LABEL.items()} | {
+    ObjectClassification.BUS: ObjectClass.TRUCK,
+    ObjectClassification.TRAILER: ObjectClass.TRUCK,
+    ObjectClassification.MOTORCYCLE: ObjectClass.CYCLIST,
+}
+_CLOUD_FIELDS = ("x", "y", "z", "lane_id", "kind", "score")
+
+
+def to_time(stamp_ns: int) -> Time:
+    """Nanoseconds as builtin_interfaces/Time."""
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def stamp_ns(time: Any) -> int:
+    """builtin_interfaces/Time as nanoseconds."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
+
+
+def header(stamp: int, frame_id: str) -> Header:
+    """A header of ``stamp`` nanoseconds."""
+    return Header(stamp=to_time(stamp), frame_id=frame_id)
+
+
+def to_quaternion(yaw: float) -> Quaternion:
+    """A rotation about z."""
+    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
+
+
+def yaw_of(q: Any) -> float:
+    """The heading of a quaternion."""
+    return math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+
+
+def to_pose(x: float, y: float, z: float, yaw: float) -> Pose:
+    """A planar pose at a height."""
+    return Pose(position=Point(x=x, y=y, z=z), orientation=to_quaternion(yaw))
+
+
+def _finite(where: str, *values: float) -> None:
+    if not all(map(math.isfinite, values)):
+        raise InputError(f"{where} is not finite: {values}")
+
+
+# --- objects -------------------------------------------------------------------------------------------------------
+
+
+def _classification(label: ObjectClass, probability: float) -> list[ObjectClassification]:
+    number = _TO_LABEL.get(label, OWN_LABEL_BASE + int(label))
+    return [ObjectClassification(label=number, probability=probability)]
+
+
+def _label(classification: Sequence[Any], where: str) -> ObjectClass | None:
+    """The most probable class that we know; None for one we do not (an object of another stack's vocabulary)."""
+    if not classification:
+        raise InputError(f"{where}: an object has no classification")
+    number = int(max(classification, key=lambda c: c.probability).label)
+    if number in _FROM_LABEL:
+        return _FROM_LABEL[number]
+    if 0 <= number - OWN_LABEL_BASE < len(ObjectClass):
+        return ObjectClass(number - OWN_LABEL_BASE)
+    return None
+
+
+def _fill(pose: Any, twist: Any, shape: Any, item: DetectedObject | TrackedObject) -> None:
+    pose.pose = to_pose(item.x, item.y, item.z, item.yaw)
+    c, s = math.cos(item.yaw), math.sin(item.yaw)
+    twist.twist.linear.x, twist.twist.linear.y = c * item.vx + s * item.vy, c * item.vy - s * item.vx
+    shape.dimensions.x, shape.dimensions.y, shape.dimensions.z = item.length, item.width, item.height
+
+
+def _box(pose: Any, twist: Any, shape: Any, where: str) -> dict[str, float]:
+    p, v, d = pose.pose.position, twist.twist.linear, shape.dimensions
+    yaw = yaw_of(pose.pose.orientation)
+    _finite(f"{where}: an object", p.x, p.y, p.z, yaw, v.x, v.y, d.x, d.y, d.z)
+    c, s = math.cos(yaw), math.sin(yaw)
+    return {
+        "x": p.x,
+        "y": p.y,
+        "z": p.z,
+        "yaw": yaw,
+        "length": d.x,
+        "width": d.y,
+        "height": d.z,
+        "vx": c * v.x - s * v.y,
+        "vy": s * v.x + c * v.y,
+    }
+
+
+def to_detections(stamp: int, objects: Sequence[DetectedObject]) -> DetectedObjects:
+    """Objects in base_link."""
+    message = DetectedObjects(header=header(stamp, "base_link"))
+    for item in objects:
+        m = DetectedObjectMsg(existence_probability=item.score, classification=_classification(item.label, item.score))
+        k = m.kinematics
+        _fill(k.pose_with_covariance, k.twist_with_covariance, m.shape, item)
+        k.orientation_availability = k.AVAILABLE
+        k.has_twist = True
+        message.objects.append(m)
+    return message
+
+
+def from_detections(message: DetectedObjects) -> tuple[DetectedObject, ...]:
+    """Objects in base_link; those of unknown classes are left out."""
+    found = []
+    for m in message.objects:
+        label = _label(m.classification, "detected objects")
+        box = _box(m.kinematics.pose_with_covariance, m.kinematics.twist_with_covariance, m.shape, "detected objects")
+        if label is not None:
+            found.append(DetectedObject(label=label, score=m.existence_probability, **box))
+    return tuple(found)
+
+
+def _uuid(track_id: int) -> NDArray[np.uint8]:
+    return np.frombuffer(track_id.to_bytes(16, "little"), np.uint8)
+
+
+def _track_id(uuid: Any) -> int:
+    return int.from_bytes(bytes(bytearray(uuid.uuid))[:8], "little")
+
+
+def to_tracks(stamp: int, tracks: Sequence[TrackedObject]) -> TrackedObjects:
+    """Tracks in map."""
+    message = TrackedObjects(header=header(stamp, "map"))
+    for item in tracks:
+        m = TrackedObjectMsg(existence_probability=item.score, classification=_classification(item.label, item.score))
+        m.object_id.uuid = _uuid(item.track_id)
+        k = m.kinematics
+        _fill(k.pose_with_covariance, k.twist_with_covariance, m.shape, item)
+        k.twist_with_covariance.twist.angular.z = item.yaw_rate
+        k.pose_with_covariance.covariance[0] = k.pose_with_covariance.covariance[7] = item.position_std_m**2
+        k.orientation_availability = k.AVAILABLE
+        k.is_stationary = item.vx == 0.0 and item.vy == 0.0
+        message.objects.append(m)
+    return message
+
+
+def from_tracks(message: TrackedObjects) -> tuple[TrackedObject, ...]:
+    """Tracks in map; those of unknown classes are left out. The age does not travel and is zero."""
+    found = []
+    for m in message.objects:
+        k = m.kinematics
+        label = _label(m.classification, "tracked objects")
+        if label is not None:
+            found.append(_track(label, m, k.pose_with_covariance, k.twist_with_covariance, "tracked objects"))
+    return tuple(found)
+
+
+def _track(label: ObjectClass, m: Any, pose: Any, twist: Any, where: str) -> TrackedObject:
+    yaw_rate, variance = twist.twist.angular.z, float(pose.covariance[0])
+    _finite(f"{where}: an object's yaw rate or variance", yaw_rate, variance)
+    return TrackedObject(
+        track_id=_track_id(m.object_id),
+        label=label,
+        score=m.existence_probability,
+        yaw_rate=yaw_rate,
+        age_s=0.0,
+        position_std_m=math.sqrt(max(variance, 0.0)),
+        **_box(pose, twist, m.shape, where),
+    )
+
+
+def to_predictions(stamp: int, forecasts: Sequence[Forecast]) -> PredictedObjects:
+    """Forecasts in map."""
+    message = PredictedObjects(header=header(stamp, "map"))
+    for forecast in forecasts:
+        item = forecast.track
+        m = PredictedObject(existence_probability=item.score, classification=_classification(item.label, item.score))
+        m.object_id.uuid = _uuid(item.track_id)
+        k = m.kinematics
+        _fill(k.initial_pose_with_covariance, k.initial_twist_with_covariance, m.shape, item)
+        k.initial_twist_with_covariance.twist.angular.z = item.yaw_rate
+        covariance = k.initial_pose_with_covariance.covariance
+        covariance[0] = covariance[7] = item.position_std_m**2
+        step = Duration(sec=int(forecast.dt), nanosec=round(forecast.dt % 1 * 1e9))
+        for mode in forecast.modes:
+            path = [to_pose(x, y, item.z, yaw) for x, y, yaw in mode.poses.tolist()]
+            k.predicted_paths.append(PredictedPath(path=path, time_step=step, confidence=mode.probability))
+        message.objects.append(m)
+    return message
+
+
+def from_predictions(message: PredictedObjects) -> tuple[Forecast, ...]:
+    """Forecasts in map; objects of unknown classes or without a path are left out."""
+    found = []
+    for m in message.objects:
+        k = m.kinematics
+        label = _label(m.classification, "predicted objects")
+        if label is None or not k.predicted_paths:
+            continue
+        track = _track(label, m, k.initial_pose_with_covariance, k.initial_twist_with_covariance, "predicted objects")
+        step = k.predicted_paths[0].time_step
+        modes = tuple(ForecastMode(p.confidence, _path_poses(p.path)) for p in k.predicted_paths)
+        found.append(Forecast(track, step.sec + step.nanosec * 1e-9, modes))
+    return tuple(found)
+
+
+def _path_poses(path: Sequence[Any]) -> NDArray[np.float64]:
+    poses = np.array([(p.position.x, p.position.y, yaw_of(p.orientation)) for p in path], dtype=np.float64)
+    if not np.isfinite(poses).all():
+        raise InputError("predicted objects: a path is not finite")
+    return poses.reshape(-1, 3)
+
+
+# --- ground --------------------------------------------------------------------------------------------------------
+
+
+def to_occupancy(stamp: int, grid: GroundGrid) -> OccupancyGrid:
+    """Channel FREE of a grid as occupancy in percent, in base_link."""
+    message = OccupancyGrid(header=header(stamp, "base_link"))
+    free = grid.probability[int(GroundClass.FREE)]
+    message.info.resolution = grid.resolution
+    message.info.width, message.info.height = free.shape
+    message.info.origin = to_pose(grid.extent.x_min, grid.extent.y_min, 0.0, 0.0)
+    occupied = np.clip(np.rint((1.0 - free) * 100), 0, 100).astype(np.int8)
+    message.data = array.array("b", occupied.T.tobytes())
+    return message
+
+
+def from_occupancy(message: OccupancyGrid) -> GroundGrid:
+    """One channel: the probability that a cell is free; unknown cells (-1) count as half."""
+    info = message.info
+    if len(message.data) != info.width * info.height or not info.resolution > 0:
+        raise InputError(
+            f"occupancy grid: {len(message.data)} cells for {info.width}x{info.height} at {info.resolution} m"
+        )
+    cells = np.frombuffer(message.data, np.int8).reshape(info.height, info.width).T.astype(np.float32)
+    free = np.where(cells < 0, 0.5, 1.0 - cells / 100.0).astype(np.float32)
+    x, y = info.origin.position.x, info.origin.position.y
+    _finite("occupancy grid: the origin", x, y)
+    extent = GridExtent(x, x + info.width * info.resolution, y, y + info.height * info.resolution)
+    return GroundGrid(extent, free[None])
+
+
+def to_markings(stamp: int, markings: GroundMarkings) -> PointCloud2:
+    """Paint as a cloud in base_link; ``kind`` is GroundClass, ``lane_id`` is 0 (paint is not grouped into lanes)."""
+    cloud = np.zeros((len(markings.points), len(_CLOUD_FIELDS)), np.float32)
+    cloud[:, :2], cloud[:, 4], cloud[:, 5] = markings.points, markings.kind, markings.score
+    fields = [
+        PointField(name=name, offset=4 * k, datatype=PointField.FLOAT32, count=1)
+        for k, name in enumerate(_CLOUD_FIELDS)
+    ]
+    step = 4 * len(fields)
+    message = PointCloud2(header=header(stamp, "base_link"), height=1, width=len(cloud), fields=fields)
+    message.point_step, message.row_step, message.is_dense = step, step * len(cloud), True
+    message.data = array.array("B", cloud.tobytes())
+    return message
+
+
+def from_markings(message: PointCloud2) -> GroundMarkings:
+    """Paint in base_link."""
+    names = tuple(f.name for f in message.fields)
+    if names != _CLOUD_FIELDS or message.point_step != 4 * len(_CLOUD_FIELDS):
+        raise InputError(f"lanes: the cloud has fields {names}, expected {_CLOUD_FIELDS} as float32")
+    cloud = np.frombuffer(message.data, np.float32).reshape(-1, len(_CLOUD_FIELDS)).astype(np.float64)
+    if not np.isfinite(cloud).all():
+        raise InputError("lanes: a point is not finite")
+    return GroundMarkings(cloud[:, :2], cloud[:, 4].astype(np.int64), cloud[:, 5])
+
+
+# --- ego, plan, command ----------------------------------------------------------------------------------------------
+
+
+def to_odometry(ego: EgoState) -> Odometry:
+    """base_link in map."""
+    message = Odometry(header=header(ego.stamp_ns, "map"), child_frame_id="base_link")
+    message.pose.pose = to_pose(ego.pose.x, ego.pose.y, 0.0, ego.pose.yaw)
+    twist = message.twist.twist
+    twist.linear.x, twist.linear.y, twist.angular.z = ego.speed, ego.lateral_speed, ego.yaw_rate
+    return message
+
+
+def from_odometry(message: Odometry) -> EgoState:
+    """base_link in map; raises InputError for anything not finite."""
+    p, twist = message.pose.pose.position, message.twist.twist
+    yaw = yaw_of(message.pose.pose.orientation)
+    _finite("odometry", p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
+    return EgoState(
+        stamp_ns=stamp_ns(message.header.stamp),
+        pose=Pose2(p.x, p.y, yaw),
+        speed=twist.linear.x,
+        yaw_rate=twist.angular.z,
+        lateral_speed=twist.linear.y,
+    )
+
+
+def to_transform(stamp: int, parent: str, child: str, pose: Pose2) -> TransformStamped:
+    """A planar transform."""
+    message = TransformStamped(header=header(stamp, parent), child_frame_id=child)
+    message.transform.translation.x, message.transform.translation.y = pose.x, pose.y
+    message.transform.rotation = to_quaternion(pose.yaw)
+    return message
+
+
+def to_trajectory(trajectory: Trajectory) -> TrajectoryMsg:
+    """A plan in map. Its reason travels on /diagnostics."""
+    message = TrajectoryMsg(header=header(trajectory.stamp_ns, "map"))
+    columns = ("t", "x", "y", "yaw", "speed", "acceleration", "curvature")
+    for t, x, y, yaw, v, a, k in zip(*(getattr(trajectory, c).tolist() for c in columns), strict=True):
+        point = TrajectoryPoint(pose=to_pose(x, y, 0.0, yaw))
+        point.time_from_start = Duration(sec=int(t), nanosec=round(t % 1 * 1e9))
+        point.longitudinal_velocity_mps, point.acceleration_mps2 = v, a
+        point.heading_rate_rps, point.front_wheel_angle_rad = v * k, math.atan(WHEELBASE * k)
+        message.points.append(point)
+    return message
+
+
+def from_trajectory(message: TrajectoryMsg) -> Trajectory:
+    """A plan in map; values are checked by the controller, whose policy it is."""
+    rows = np.array(
+        [
+            (
+                p.time_from_start.sec + p.time_from_start.nanosec * 1e-9,
+                p.pose.position.x,
+                p.pose.position.y,
+                yaw_of(p.pose.orientation),
+                p.longitudinal_velocity_mps,
+                p.acceleration_mps2,
+                math.tan(p.front_wheel_angle_rad) / WHEELBASE,
+            )
+            for p in message.points
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 7)
+    rows[:, 3] = np.unwrap(rows[:, 3])
+    return Trajectory(stamp_ns(message.header.stamp), *rows.T)
+
+
+def to_control(command: Command) -> Control:
+    """A command for the car."""
+    message = Control(stamp=to_time(command.stamp_ns))
+    message.lateral.stamp = message.longitudinal.stamp = message.stamp
+    message.lateral.steering_tire_angle = command.steering
+    message.longitudinal.velocity, message.longitudinal.acceleration = command.speed, command.acceleration
+    message.longitudinal.is_defined_acceleration = True
+    if command.emergency:
+        message.longitudinal.is_defined_jerk, message.longitudinal.jerk = True, EMERGENCY_JERK
+    return message
+
+
+def from_control(message: Control) -> Command:
+    """A command for the car; values are checked by the safety gate, whose policy it is."""
+    longitudinal = message.longitudinal
+    return Command(
+        stamp_ns=stamp_ns(message.stamp),
+        steering=message.lateral.steering_tire_angle,
+        acceleration=longitudinal.acceleration,
+        speed=longitudinal.velocity,
+        emergency=bool(longitudinal.is_defined_jerk and longitudinal.jerk <= EMERGENCY_JERK),
+    )
+
+
+def to_path(route: Route) -> Path:
+    """A route in map; a Path has no place for the speed limit, which is a parameter of the planner."""
+    message = Path(header=header(0, "map"))
+    for x, y in route.points.tolist():
+        message.poses.append(PoseStamped(header=message.header, pose=to_pose(x, y, 0.0, 0.0)))
+    return message
+
+
+def path_points(message: Path) -> NDArray[np.float64]:
+    """The vertices (N, 2) of a route in map."""
+    points = np.array([(p.pose.position.x, p.pose.position.y) for p in message.poses], dtype=np.float64).reshape(-1, 2)
+    if len(points) < 2 or not np.isfinite(points).all():
+        raise InputError(f"route: expected at least two finite points, got {len(points)}")
+    return points
+
+
+# --- cameras, diagnostics --------------------------------------------------------------------------------------------
+
+
+def to_camera_info(camera: Camera) -> CameraInfo:
+    """The calibration of a camera."""
+    message = CameraInfo(header=header(0, camera.frame_id), height=camera.height, width=camera.width)
+    message.distortion_model = camera.model
+    message.d = [float(v) for v in camera.distortion] or [0.0] * 5
+    message.k = camera.K.ravel()
+    message.r = np.eye(3).ravel()
+    message.p = np.hstack([camera.K, np.zeros((3, 1))]).ravel()
+    return message
+
+
+def to_image(stamp: int, camera: Camera, image: NDArray[np.uint8]) -> Image:
+    """An RGB image."""
+    message = Image(header=header(stamp, camera.frame_id), height=image.shape[0], width=image.shape[1])
+    message.encoding, message.step, message.is_bigendian = "rgb8", image.shape[1] * 3, 0
+    message.data = image.tobytes()
+    return message
+
+
+def from_image(message: Image, topic: str) -> NDArray[np.uint8]:
+    """An RGB image (H, W, 3) uint8; raises InputError that names the topic for other encodings or a wrong size."""
+    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1, "rgba8": 4, "bgra8": 4}.get(message.encoding)
+    if channels is None:
+        raise InputError(f"{topic}: encoding {message.encoding!r} is not one of rgb8, bgr8, mono8, rgba8, bgra8")
+    if len(message.data) != message.height * message.step or message.step < message.width * channels:
+        raise InputError(
+            f"{topic}: {len(message.data)} bytes for {message.width}x{message.height} {message.encoding}, "
+            f"step {message.step}"
+        )
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    pixels = rows[:, : message.width * channels].reshape(message.height, message.width, channels)
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return pixels[..., [2, 1, 0]] if message.encoding.startswith("bgr") else pixels[..., :3]
+
+
+def to_diagnostics(stamp: int, name: str, level: bytes, text: str, values: dict[str, Any]) -> DiagnosticArray:
+    """One status."""
+    pairs = [KeyValue(key=k, value=str(v)) for k, v in values.items()]
+    status = DiagnosticStatus(level=level, name=name, hardware_id="autodrive", message=text, values=pairs)
+    return DiagnosticArray(header=header(stamp, ""), status=[status])
