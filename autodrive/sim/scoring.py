@@ -224,7 +224,7 @@ class Scorer:
 def time_to_collision(ego: Pose2, speed: float, objects: list[DetectedObject]) -> float:
     """Seconds until the ego would touch one of ``objects`` (in map), all at constant velocity; at most TTC_HORIZON_S.
 
-    Bodies are rows of circles, a little larger than their boxes.
+    Bodies are rows of circles as wide as their boxes, so only the corners are rounded off.
     """
     box = np.array([(o.x, o.y, o.yaw, o.length, o.width, o.vx, o.vy) for o in objects]).reshape(-1, 7)
     box = box[np.hypot(box[:, 0] - ego.x, box[:, 1] - ego.y) < _TTC_RANGE_M]
@@ -250,11 +250,11 @@ def time_to_collision(ego: Pose2, speed: float, objects: list[DetectedObject]) -
 def _circles(
     center: NDArray[np.float64], yaw: NDArray[np.float64], length: NDArray[np.float64], width: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres (N, _CIRCLES, 2) and radii (N,) of equal circles that cover each box."""
-    along = (np.arange(_CIRCLES) + 0.5) / _CIRCLES - 0.5
+    """Centres (N, _CIRCLES, 2) and radii (N,) of a row of equal circles inscribed in each box."""
+    radius = np.minimum(width, length) / 2
+    along = np.linspace(-1.0, 1.0, _CIRCLES)[None, :] * (length / 2 - radius)[:, None]
     heading = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
-    centers = center[:, None] + along[None, :, None] * (length[:, None] * heading)[:, None]
-    return centers, np.hypot(length / _CIRCLES, width) / 2
+    return center[:, None] + along[:, :, None] * heading[:, None], radius
 
 
 def _project(points: NDArray[np.float64], pose: Pose2, window: tuple[float, float]) -> tuple[float, float, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from autodrive.sim.vehicle import Vehicle
 from autodrive.sim.world import TICK_S
@@ -62,9 +62,13 @@ class MotionSensors:
     def read(self) -> MotionReading:
         """The reading at the end of a tick; rates and accelerations are means over it."""
         vehicle, noise, rng = self._vehicle, self._noise, self._rng
-        turn = Rotation.from_matrix(self._rotation.T @ vehicle.rotation).as_rotvec()
+        turn = np.empty(3)
+        mujoco.mju_subQuat(turn, vehicle.quaternion, self._quaternion)
         specific_force = (vehicle.velocity - self._velocity) / TICK_S + _GRAVITY
-        halfway = self._rotation @ Rotation.from_rotvec(turn / 2).as_matrix()
+        halfway, body_from_world, felt = self._quaternion.copy(), np.empty(4), np.empty(3)
+        mujoco.mju_quatIntegrate(halfway, turn, 0.5)
+        mujoco.mju_negQuat(body_from_world, halfway)
+        mujoco.mju_rotVecQuat(felt, specific_force, body_from_world)
         self._remember()
         wheel = vehicle.wheel_speed
         noisy = wheel * self._scale + rng.normal(0.0, noise.wheel_speed)
@@ -72,11 +76,9 @@ class MotionSensors:
             wheel_speed=float(noisy) if abs(wheel) > self._STANDSTILL else 0.0,
             steering=float(vehicle.steering + rng.normal(0.0, noise.steering)),
             gyro=turn / TICK_S + self._gyro_bias + rng.normal(0.0, noise.gyro, 3),
-            accelerometer=halfway.T @ specific_force
-            + self._accelerometer_bias
-            + rng.normal(0.0, noise.accelerometer, 3),
+            accelerometer=felt + self._accelerometer_bias + rng.normal(0.0, noise.accelerometer, 3),
         )
 
     def _remember(self) -> None:
-        self._rotation = self._vehicle.rotation
+        self._quaternion = self._vehicle.quaternion
         self._velocity = self._vehicle.velocity

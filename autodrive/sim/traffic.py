@@ -59,7 +59,7 @@ class _Kind:
 
 
 _CAR = _Kind(ObjectClass.CAR, "DEFAULT_VEHTYPE", "passenger", (3.8, 1.7, 1.4), (4.9, 1.95, 1.8), (0.75, 1.0))
-_TRUCK = _Kind(ObjectClass.TRUCK, "DEFAULT_VEHTYPE", "truck", (6.5, 2.2, 2.8), (9.0, 2.5, 3.5), (0.65, 0.9))
+_TRUCK = _Kind(ObjectClass.TRUCK, "DEFAULT_VEHTYPE", "truck", (6.0, 2.1, 2.8), (8.0, 2.4, 3.5), (0.65, 0.9))
 _CYCLIST = _Kind(ObjectClass.CYCLIST, "DEFAULT_BIKETYPE", "bicycle", (1.7, 0.55, 1.65), (1.9, 0.7, 1.85), (0.7, 1.0))
 _WALKER = _Kind(
     ObjectClass.PEDESTRIAN, "DEFAULT_PEDTYPE", "pedestrian", (0.45, 0.45, 1.5), (0.6, 0.6, 1.95), (0.7, 1.2)

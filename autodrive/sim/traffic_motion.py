@@ -56,7 +56,7 @@ class Motion:
     def __init__(self, body: Body, x: float, y: float, yaw: float) -> None:
         self.body = body
         self._vehicle = body.label != ObjectClass.PEDESTRIAN
-        self._drawbar = 0.8 * body.length  # front bumper to rear axle
+        self._drawbar = 0.75 * body.length  # front bumper to rear axle
         self._put(x, y, yaw)
         self._travel = 0.0
         self._velocity = (0.0, 0.0)

@@ -160,10 +160,15 @@ class Vehicle:
         return math.atan(2 * left * right / (left + right)) if abs(left + right) > 1e-6 else 0.0
 
     @property
+    def quaternion(self) -> NDArray[np.float64]:
+        """Orientation (w, x, y, z), world from base_link."""
+        return self._data.qpos[self._qpos + 3 : self._qpos + 7].copy()
+
+    @property
     def rotation(self) -> NDArray[np.float64]:
         """Rotation matrix (3, 3), world from base_link."""
         matrix = np.empty(9)
-        mujoco.mju_quat2Mat(matrix, self._data.qpos[self._qpos + 3 : self._qpos + 7])
+        mujoco.mju_quat2Mat(matrix, self.quaternion)
         return matrix.reshape(3, 3)
 
     @property
