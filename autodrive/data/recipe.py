@@ -41,14 +41,14 @@ def training_sources(data: Path, rigs: Sequence[Rig]) -> dict[Path, GridExtent]:
 
 def make_validator(data: Path, rigs: Sequence[Rig], frames: int = VALIDATION_FRAMES) -> Validate | None:
     """Scores a network on some frames of every ``{rig}_val`` folder; None when there is none."""
-    folders = {rig: files for rig in rigs if (files := list_samples(data / f"{rig.name}_val")[:frames])}
+    folders = [(rig, files) for rig in rigs if (files := list_samples(data / f"{rig.name}_val")[:frames])]
     if not folders:
         return None
 
     def validate(network: VisionNetwork) -> dict[str, float]:
         scores: dict[str, float] = {}
         run = torch_runner(network, bfloat16=True)
-        for rig, files in folders.items():
+        for rig, files in folders:
             scores |= headline(rig.name, evaluate_samples(run, (load_sample(f) for f in files), rig))
         return scores
 

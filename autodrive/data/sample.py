@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def load_sample(path: Path) -> Sample:
             masks=np.unpackbits(fields["masks"], axis=-1).astype(bool),
             mask_half_extent=float(fields["mask_half_extent"]),
         )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a training sample ({error}); delete it and generate again") from error
     n = len(images)
     shapes = {

@@ -106,14 +106,14 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        finite = bool(torch.isfinite(norm))
+        finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(loss))
         if finite:
             self.optimizer.step()
             self._update_average(step)
         return {
-            "loss": float(loss),
-            **{name: float(value) for name, value in parts.items()},
-            "gradient": float(norm) if finite else 0.0,
+            "loss": loss.item(),
+            **{name: value.item() for name, value in parts.items()},
+            "gradient": norm.item() if finite else 0.0,
             "skipped": float(not finite),
         }
 

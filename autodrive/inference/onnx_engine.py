@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from autodrive.errors import EngineError
 from autodrive.inference.engine import Tensors, check_inputs, check_signature
@@ -19,6 +20,15 @@ _DTYPES = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
+# they have no base class of their own
+_LOAD_ERRORS = (
+    ort_state.Fail,
+    ort_state.InvalidArgument,
+    ort_state.InvalidGraph,
+    ort_state.InvalidProtobuf,
+    ort_state.NotImplemented,
+    ort_state.RuntimeException,
+)
 
 
 class OnnxEngine:
@@ -36,7 +46,7 @@ class OnnxEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except (RuntimeError, ValueError) as error:
+        except _LOAD_ERRORS as error:
             raise EngineError(f"engine {manifest.file}: onnxruntime {ort.__version__} refuses it: {error}") from error
         self._manifest = manifest
         self._outputs = [spec.name for spec in manifest.outputs]
