@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autodrive.control.controller import Controller
+from autodrive.forecast import forecast
 from autodrive.geometry import Array, Pose2, box_corners
 from autodrive.planning.planner import Planner
 from autodrive.safety.gate import SafetyGate
 from autodrive.scene import (
     Command,
     EgoState,
-    Forecast,
-    ForecastMode,
     GridExtent,
     GroundClass,
     GroundGrid,
@@ -79,7 +78,7 @@ class Agent:
     def step(self, t: float, ego: Pose2) -> None:
         """Advance one tick; a careful agent stops for an ego just ahead of it."""
         wanted = self.speed(t)
-        if self.careful and self.v > 0:
+        if self.careful:
             local = self.pose().inverse().apply(ego.apply(np.array([[-0.95, 0.0], [1.3, 0.0], [3.55, 0.0]])))
             reach = SIZES[self.label][0] / 2 + 2.0 + self.v**2 / 5.0
             if ((local[:, 0] > 0) & (local[:, 0] < reach) & (np.abs(local[:, 1]) < 2.0)).any():
@@ -226,33 +225,12 @@ class Perception:
         return GroundMarkings(np.concatenate(points), kind, np.full(len(kind), 0.8))
 
 
-def simple_forecasts(
-    tracks: tuple[TrackedObject, ...], horizon_s: float = 6.0, dt: float = 0.5
-) -> tuple[Forecast, ...]:
-    """Constant velocity for all; vehicles on the move may also turn left or right a little."""
-    t = np.arange(1, int(horizon_s / dt) + 1) * dt
-    out = []
-    for track in tracks:
-        straight = np.stack([track.x + track.vx * t, track.y + track.vy * t, np.full(len(t), track.yaw)], axis=1)
-        modes = [ForecastMode(1.0, straight)]
-        if track.label in (ObjectClass.CAR, ObjectClass.TRUCK) and track.speed > 1.0:
-            modes = [ForecastMode(0.8, straight)]
-            for turn in (0.12, -0.12):
-                yaw = track.yaw + turn * track.speed / 2 * t
-                steps = track.speed * dt * np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
-                xy = np.array([track.x, track.y]) + np.cumsum(steps, axis=0)
-                modes.append(ForecastMode(0.1, np.column_stack([xy, yaw])))
-        out.append(Forecast(track, dt, tuple(modes)))
-    return tuple(out)
-
-
 def run(
     scenario: Scenario,
     seed: int = 0,
     *,
     noise: float = 1.0,
     start_speed: float = 0.0,
-    forecaster: Callable[[tuple[TrackedObject, ...]], tuple[Forecast, ...]] = simple_forecasts,
     with_ground: bool = True,
     on_tick: Callable[[float, Trajectory, Ego], None] | None = None,
 ) -> Log:
@@ -268,7 +246,7 @@ def run(
         state = ego.state(now_ns)
         tracks = perception.tracks(ego.pose)
         ground = (perception.free(ego.pose), perception.markings(ego.pose)) if with_ground else (None, None)
-        trajectory = planner.plan(state, forecaster(tracks), *ground)
+        trajectory = planner.plan(state, forecast(tracks, state, route, ground[0], markings=ground[1]), *ground)
         verdict = gate.filter(controller.step(trajectory, state), now_ns, now_ns, state, tracks)
         _record(log, k, ego, trajectory, verdict.verdict, scenario)
         if on_tick is not None:

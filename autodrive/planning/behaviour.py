@@ -79,6 +79,11 @@ class Behaviour:
         aside = abs(d) > 0.35 * track.width + 0.1
         return aside or (rest_s > self._config.pass_wait_s and self.waited_s > self._config.pass_wait_s)
 
+    def is_traffic(self, track: TrackedObject) -> bool:
+        """Whether a track was ever seen driving."""
+        history = self._history.get(track.track_id)
+        return history is not None and history.moved
+
     def margin_scale(self, forecasts: tuple[Forecast, ...]) -> dict[int, float]:
         """Margins shrink when everybody waits for everybody: only towards those that stand or crawl."""
         excess = self.patience_s - self._config.deadlock_wait_s

@@ -58,12 +58,14 @@ class PlannerConfig:
 
     # gaps
     stop_gap: float = 2.8  # added to the hard longitudinal margin: about 3.5 m bumper to bumper
-    static_stop_gap: float = 3.7  # behind what may be passed later: room to pull out
+    static_stop_gap: float = 5.5  # behind what may be passed later: room to pull out
     headway_s: float = 1.0
-    vehicle_margin: float = 0.35
-    pedestrian_margin: float = 0.60
-    static_margin: float = 0.30
+    vehicle_margin: float = 0.20
+    pedestrian_margin: float = 0.45
+    static_margin: float = 0.15
     longitudinal_margin: float = 0.70
+    comfort_slack: float = 0.45  # beyond the margins; nearer costs, and is worth a nudge
+    yield_margin_scale: float = 1.35  # of those whom the last plan gave way to: no change of mind for a hair's breadth
     margin_growth: float = 0.04  # lateral, per second of prediction
     length_growth: float = 0.45  # along the object's motion, per second of prediction
     probability_threshold: float = 0.20  # modes at least this likely are hard constraints

@@ -13,8 +13,10 @@ from autodrive.planning.obstacles import Obstacles
 from autodrive.planning.path_candidates import Paths
 from autodrive.scene import EgoState
 
-# a body that already stands within a margin may move as long as it does not come nearer than this
-SLACK_TOLERANCE_M = 0.05
+# a body that already stands within a margin may move as long as it comes no nearer than by this, ...
+SLACK_TOLERANCE_M = 0.02
+# ... and never nearer than this, unless it is already (tracks are noisy, and a touching ghost must not hold us for ever)
+LEAST_GAP_M = 0.12
 NOTHING_NEAR_M = 1e3
 
 
@@ -104,7 +106,8 @@ def _slack(x: Array, y: Array, yaw: Array, obstacles: Obstacles, ego: EgoState, 
     first = _take(obstacles.boxes, (np.arange(len(obstacles.boxes)) % steps) == 0)
     pose = ego.pose
     now = separation(*(np.array([v]) for v in (pose.x, pose.y, pose.yaw)), config.footprint, first)[0]
-    allowed = np.minimum(now - SLACK_TOLERANCE_M, 0.0)
+    floor = LEAST_GAP_M - first.margin_across
+    allowed = np.minimum(np.where(now > floor, np.maximum(now - SLACK_TOLERANCE_M, floor), now), 0.0)
     out, column = [], 0
     for m, count in enumerate(keep.sum(axis=1)):
         out.append(gap[:, column : column + count] - allowed[m])

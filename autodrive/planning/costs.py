@@ -13,7 +13,6 @@ from autodrive.planning.path_candidates import Paths
 from autodrive.planning.speed_profile import RollOut
 
 AT_REST = 0.3  # slower than this, who touches us does so of their own motion
-COMFORT_SLACK_M = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ def evaluate(
     cost = cost + config.weight_offset * (d**2).mean(axis=1)
     acceleration = roll_out.acceleration[:, 1:]
     cost += config.weight_acceleration * (acceleration**2).mean(axis=1) * span / 4
-    near = np.maximum(COMFORT_SLACK_M - np.where(moving, slack, COMFORT_SLACK_M), 0.0)
-    cost += config.weight_clearance * (near**2 * v).mean(axis=1)
+    near = np.maximum(config.comfort_slack - np.where(moving, slack, config.comfort_slack), 0.0)
+    cost += config.weight_clearance * (near**2 * v).sum(axis=1) * (time[1] - time[0])
     cost += config.weight_free * (np.maximum(0.6 - ground, 0.0) * moving).mean(axis=1) * span
     # stopping where somebody will pass is worse than stopping short of it
     cost += 2.0 * (np.minimum(violation, 1.0) * ~moving).sum(axis=1)

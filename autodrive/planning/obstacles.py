@@ -14,6 +14,9 @@ from autodrive.scene import VEHICLES, EgoState, Forecast, ForecastMode, ObjectCl
 
 STATIC_SPEED = {ObjectClass.CAR: 0.5, ObjectClass.TRUCK: 0.5, ObjectClass.CYCLIST: 0.4, ObjectClass.PEDESTRIAN: 0.25}
 
+# a mode of a standing object that ends nearer than this is the noise of its speed estimate
+REST_SHIFT_M = 2.0
+
 
 def is_static(track: TrackedObject) -> bool:
     """Whether the object stands: things always do, road users below the noise of their speed estimate."""
@@ -61,17 +64,16 @@ def gather_obstacles(
         if _is_own_body(ego, track, config) or _is_follower(ego, track):
             continue
         standing = is_static(track)
-        modes = _standing_mode(track) if standing else forecast.modes
-        best = max((mode.probability for mode in modes), default=0.0)
+        best = max((mode.probability for mode in forecast.modes), default=0.0)
         used = False
-        for mode in modes:
+        for mode, rests in _modes(forecast, standing):
             if mode.probability < config.risk_probability:
                 continue
             poses = _resample_mode(track, mode, forecast.dt, times)
             if not near(poses[:, :2]).any():
                 continue
-            hard = mode.probability >= min(config.probability_threshold, best)
-            rows.append((poses, len(tracks), mode.probability, hard, standing))
+            hard = rests or (not standing and mode.probability >= min(config.probability_threshold, best))
+            rows.append((poses, len(tracks), mode.probability, hard, rests))
             used = True
         if used:
             tracks.append(track)
@@ -89,8 +91,14 @@ def gather_obstacles(
     )
 
 
-def _standing_mode(track: TrackedObject) -> tuple[ForecastMode, ...]:
-    return (ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]])),)
+def _modes(forecast: Forecast, standing: bool) -> list[tuple[ForecastMode, bool]]:
+    """The forecast's modes, and whether each rests; what stands now also has one that goes on standing."""
+    track = forecast.track
+    if not standing:
+        return [(mode, False) for mode in forecast.modes]
+    rest = ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]]))
+    moving = [m for m in forecast.modes if np.hypot(m.poses[-1, 0] - track.x, m.poses[-1, 1] - track.y) > REST_SHIFT_M]
+    return [(rest, True)] + [(mode, False) for mode in moving]
 
 
 def _is_own_body(ego: EgoState, track: TrackedObject, config: PlannerConfig) -> bool:

@@ -32,6 +32,9 @@ from autodrive.scene import EgoState, Forecast, GroundGrid, GroundMarkings, Obje
 
 NUDGES = (0.4, 0.8, -0.4, -0.8)
 DETOURS = (1.2, 1.6, 2.0, 2.5, 3.0, 3.5, -1.2)
+TIGHT_SPEED = 2.5  # below this, paths near full lock are worth trying
+WHEEL_LOCK_CURVATURE = 0.25  # 1/m at 0.6 rad less some room for feedback
+CRAWL = 1.2  # m/s through the tightest gaps
 LOST_M = 0.7  # further than this from the planned path, planning starts from the measured pose
 
 
@@ -116,7 +119,8 @@ class Planner:
             distance = (points[:, :1] - rx) ** 2 + (points[:, 1:] - ry) ** 2
             return np.asarray(distance.min(axis=1) < 9.0**2)
 
-        scale = self._behaviour.margin_scale(forecasts)
+        scale = dict.fromkeys(self._memory.yields_to if self._memory else (), config.yield_margin_scale)
+        scale |= self._behaviour.margin_scale(forecasts)
         return gather_obstacles(ego, forecasts, times, config, near=near, margin_scale=scale)
 
     def _lateral_state(self, ego_s: float, ego_d: float, heading: float) -> tuple[LateralState, _Memory | None]:
@@ -156,7 +160,7 @@ class Planner:
     def _blockage(self, paths: Paths, conflicts: Conflicts) -> Blockage | None:
         """The first blocked stretch of the path back to the route, stretches less than 12 m apart merged."""
         free = self._ground.free_along(paths.s, paths.d, 0.8)
-        blocked = (conflicts.static[1] < 0) | self._free_blocked(paths, free)[
+        blocked = (conflicts.static[1] < self.config.comfort_slack) | self._free_blocked(paths, free)[
             1, :: round(self.config.conflict_step / self.config.path_step)
         ]
         at = conflicts.s[blocked & (conflicts.s < conflicts.s[0] + 45.0)]
@@ -173,12 +177,16 @@ class Planner:
         offsets = NUDGES + (DETOURS if self._passable(blockage, obstacles) else ())
         base = paths.d[1]
         d, returns = [paths.d], [paths.returns_at]
-        for offset in offsets:
-            length = shift_length(offset, ego.speed, self.config.max_path_curvature * 0.8, 1.6)
-            ramp, back = detour_profile(paths.s, offset, blockage, length)
-            d.append((base + ramp)[None])
-            returns.append(np.array([back if abs(offset) > 1.0 else -np.inf]))
-        target = np.concatenate([paths.target, offsets])
+        styles = [(self.config.max_path_curvature * 0.8, 1.6)]
+        if ego.speed < TIGHT_SPEED:
+            styles.append((self.config.max_path_curvature * 1.15, 0.0))
+        for curvature, comfort_s in styles:
+            for offset in offsets:
+                length = shift_length(offset, ego.speed, curvature, comfort_s)
+                ramp, back = detour_profile(paths.s, offset, blockage, length)
+                d.append((base + ramp)[None])
+                returns.append(np.array([back if abs(offset) > 1.0 else -np.inf]))
+        target = np.concatenate([paths.target, offsets * len(styles)])
         return sample_paths(self._reference, paths.s, np.concatenate(d), target, np.concatenate(returns))
 
     def _passable(self, blockage: Blockage, obstacles: Obstacles) -> bool:
@@ -193,6 +201,18 @@ class Planner:
             if inside and abs(d[0]) < 0.9 + track.width / 2 + 0.4 and not self._behaviour.may_pass(track, float(d[0])):
                 return False
         return True
+
+    def _behind_traffic(self, ego_s: float, obstacles: Obstacles) -> bool:
+        """Whether the next thing that stands in the lane is traffic (a queue) rather than something to drive around."""
+        assert self._reference is not None
+        nearest = (np.inf, False)
+        for i, track in enumerate(obstacles.tracks):
+            if not obstacles.static[obstacles.track == i].any():
+                continue
+            s, d = self._reference.to_frenet(np.array([[track.x, track.y]]), ego_s, ego_s + 50.0)
+            if s[0] > ego_s and abs(d[0]) < 0.9 + track.width / 2 + 0.3:
+                nearest = min(nearest, (float(s[0]), self._behaviour.is_traffic(track)))
+        return nearest[1]
 
     def _decide(
         self,
@@ -209,7 +229,8 @@ class Planner:
         assert reference is not None
         free = self._ground.free_along(paths.s, paths.d, 0.8)
         blocked = np.where(self._free_blocked(paths, free), -1.0, 1.0)
-        static = np.minimum(conflicts.first_static() - config.static_stop_gap, first_blocked(paths.s, blocked) - 1.0)
+        gap = config.stop_gap if self._behind_traffic(ego_s, obstacles) else config.static_stop_gap
+        static = np.minimum(conflicts.first_static() - gap, first_blocked(paths.s, blocked) - 1.0)
         stops = np.minimum(static, min(rules.stop, reference.goal_s))
         stops = np.maximum(stops, min(ego_s, reference.goal_s))
         steps = round(config.horizon_s / config.dt) + 1
@@ -232,7 +253,8 @@ class Planner:
             headway_s=config.headway_s,
         )
         result = evaluate(paths, policies.path, rolled, conflicts, free, config)
-        cost = result.cost + self._switch_cost(choices, paths, rolled, memory)
+        undrivable = np.maximum(np.abs(paths.curvature[:, :30]).max(axis=1) - WHEEL_LOCK_CURVATURE, 0.0)
+        cost = result.cost + 200.0 * undrivable[policies.path] + self._switch_cost(choices, conflicts, ids, paths, rolled, memory)
         fallback = not result.feasible.any()
         score = np.where(result.feasible, cost, 1e6) if not fallback else result.severity + 1e-3 * cost
         best = int(np.argmin(score))
@@ -240,14 +262,25 @@ class Planner:
         reason = self._reason(choices[best], paths, rolled, best, static, rules, fallback)
         return self._trajectory(ego, paths, choices[best].path, rolled, best, reason, fallback)
 
-    def _switch_cost(self, choices: tuple[Choice, ...], paths: Paths, rolled: RollOut, memory: _Memory | None) -> Array:
+    def _switch_cost(
+        self,
+        choices: tuple[Choice, ...],
+        conflicts: Conflicts,
+        ids: tuple[int, ...],
+        paths: Paths,
+        rolled: RollOut,
+        memory: _Memory | None,
+    ) -> Array:
         """Price of changing one's mind, of unfinished passing, and of the last resort."""
         config = self.config
         cost = np.zeros(len(choices))
+        touched = [(slack < 0).any(axis=(1, 2)) for slack in conflicts.moving]
         for i, choice in enumerate(choices):
             if memory is not None:
-                cost[i] += config.weight_switch * (choice.path != 0)
-                cost[i] += config.weight_switch * (choice.yields_to != memory.yields_to)
+                present = {track for track, t in zip(ids, touched, strict=True) if t[choice.path]}
+                dropped = len((memory.yields_to & present) - choice.yields_to)
+                added = len(choice.yields_to - memory.yields_to)
+                cost[i] += config.weight_switch * ((choice.path != 0) + min(dropped + 0.5 * added, 2.0))
             back = paths.returns_at[choice.path]
             if back > paths.s[0] and rolled.s[i, -1] < back:
                 cost[i] += min(1.0 + 0.2 * (back - rolled.s[i, -1]), 5.0)
@@ -289,7 +322,7 @@ class Planner:
         is_person = np.repeat(person, steps)[keep]
         slow = np.where(is_person, config.pedestrian_pass_speed, 3.5)
         slope = np.where(is_person, 4.0, 10.0)
-        allowed = (slow + slope * np.maximum(gap, 0.0)).min(axis=1).reshape(x.shape)
+        allowed = np.maximum(slow + slope * gap, CRAWL).min(axis=1).reshape(x.shape)
         fine = np.repeat(allowed, stride, axis=1)[:, : caps.shape[1]]
         return np.asarray(np.minimum(caps, fine))
 
