@@ -1,4 +1,4 @@
-"""``container``: one process that hosts the nodes of one group, as rclcpp_components does, or brings a whole system up."""
+"""``container``: one process that hosts the nodes of one group, as rclcpp_components does, or brings a system up."""
 
 from __future__ import annotations
 

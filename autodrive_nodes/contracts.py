@@ -1,7 +1,7 @@
 """Every topic of the graph, once: name, type, who writes it, and how long a value stays fresh.
 
-Nodes, recorder, monitor and tests read this table; a topic that is not in it does not exist. ``{camera}`` stands for each
-camera of the rig. Types are standard messages, so Foxglove, RViz and Autoware users need no plugin.
+Nodes, recorder, monitor and tests read this table; a topic that is not in it does not exist. ``{camera}`` stands for
+each camera of the rig. Types are standard messages, so Foxglove, RViz and Autoware users need no plugin.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", "world_bridge")
 IMAGE = Topic("/camera/{camera}/image_raw", "sensor_msgs/msg/Image", "world_bridge", 0.5, recorded=False)
 IMAGE_SHM = Topic(
     "/camera/{camera}/image_raw/shm", "sensor_msgs/msg/CompressedImage", "world_bridge", 0.5, recorded=False
+)
+IMAGE_COMPRESSED = Topic(
+    "/camera/{camera}/image_raw/compressed", "sensor_msgs/msg/CompressedImage", "camera", 0.5, recorded=False
 )
 CAMERA_INFO = Topic("/camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", "world_bridge", latched=True)
 FRONT_PREVIEW = Topic("/camera/front/image_raw/compressed", "sensor_msgs/msg/CompressedImage", "recorder")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from autoware_control_msgs.msg import Control
+from autoware_perception_msgs.msg import DetectedObject as DetectedObjectMsg
 from autoware_perception_msgs.msg import (
     DetectedObjects,
     ObjectClassification,
@@ -22,7 +23,6 @@ from autoware_perception_msgs.msg import (
     PredictedPath,
     TrackedObjects,
 )
-from autoware_perception_msgs.msg import DetectedObject as DetectedObjectMsg
 from autoware_perception_msgs.msg import TrackedObject as TrackedObjectMsg
 from autoware_planning_msgs.msg import Trajectory as TrajectoryMsg
 from autoware_planning_msgs.msg import TrajectoryPoint
@@ -31,6 +31,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, TransformStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
@@ -429,6 +430,12 @@ def path_points(message: Path) -> NDArray[np.float64]:
     return points
 
 
+def route_start(points: NDArray[np.float64]) -> Pose2:
+    """The pose at the first vertex, looking along the first leg."""
+    dx, dy = points[1] - points[0]
+    return Pose2(float(points[0, 0]), float(points[0, 1]), math.atan2(dy, dx))
+
+
 # --- cameras, diagnostics --------------------------------------------------------------------------------------------
 
 
@@ -440,6 +447,15 @@ def to_camera_info(camera: Camera) -> CameraInfo:
     message.k = camera.K.ravel()
     message.r = np.eye(3).ravel()
     message.p = np.hstack([camera.K, np.zeros((3, 1))]).ravel()
+    return message
+
+
+def to_camera_transform(camera: Camera) -> TransformStamped:
+    """The optical frame of a camera in base_link."""
+    message = TransformStamped(header=header(0, "base_link"), child_frame_id=camera.frame_id)
+    t, q = message.transform.translation, message.transform.rotation
+    t.x, t.y, t.z = camera.position.tolist()
+    q.x, q.y, q.z, q.w = Rotation.from_matrix(camera.rotation).as_quat().tolist()
     return message
 
 

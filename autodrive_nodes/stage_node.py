@@ -1,8 +1,9 @@
-"""The shell of every stage: a lifecycle node that hears topics, brings equal stamps together, steps once, and publishes.
+"""The shell of every stage: a lifecycle node that hears topics, brings equal stamps together, steps, and publishes.
 
-A subclass says what it needs in ``setup`` (called by configure; anything that can fail belongs there) and acts in callbacks
-that only convert messages and call the library. An expected failure at run time is logged once with its text, counted and
-published on /diagnostics; the stage then says nothing for that frame, and the safety gate answers silence by braking.
+A subclass says what it needs in ``setup`` (called by configure; anything that can fail belongs there) and acts in
+callbacks that only convert messages and call the library. An expected failure at run time is logged once with its
+text, counted and published on /diagnostics; the stage then says nothing for that frame, and the safety gate answers
+silence by braking.
 """
 
 from __future__ import annotations

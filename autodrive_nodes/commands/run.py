@@ -53,12 +53,13 @@ def drive(args: argparse.Namespace, seed: int, out: Path) -> dict[str, Any]:
 
     Raises AutodriveError if the graph did not come up or broke; then no report is written.
     """
-    from autodrive.inference.manifest import load_manifest
+    from autodrive.inference.manifest import read_manifest
+    from autodrive_nodes.graph import Options
     from autodrive_nodes.supervisor import run_system
 
     if not args.duration > 0:
         raise AutodriveError(f"--duration must be a positive number of seconds, got {args.duration}")
-    manifest = load_manifest(args.engine)
+    manifest = read_manifest(args.engine)
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").unlink(missing_ok=True)
     started = time.monotonic()
@@ -71,16 +72,16 @@ def drive(args: argparse.Namespace, seed: int, out: Path) -> dict[str, Any]:
             bar.update(progress["sim_seconds"] - bar.n)
             bar.set_postfix_str(f"route {progress['route_completion'] * 100:.0f} %, {progress['speed'] * 3.6:.0f} km/h")
 
-        result = run_system(
-            "car",
+        options = Options(
+            system="car",
             town=args.town,
             seed=seed,
             duration_s=args.duration,
             mode=args.mode,
-            out_dir=out,
-            engine=args.engine,
-            on_progress=show,
+            out=str(out.resolve()),
+            engine=str(args.engine.resolve()),
         )
+        result = run_system(options, show)
     report = build_report(
         body="car",
         seed=seed,

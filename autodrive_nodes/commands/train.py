@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from autodrive.errors import ConfigError
 from autodrive.rig import Rig, load_rig
+from autodrive_nodes.paths import RIGS
 
-RIGS = ("car", "humanoid")
-CONFIG = Path("config/rigs")
+RIG_NAMES = ("car", "humanoid")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the training process")
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment samples")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--rigs", type=Path, default=CONFIG, help="folder with car.yaml and humanoid.yaml")
+    parser.add_argument("--rigs", type=Path, default=RIGS, help="folder with car.yaml and humanoid.yaml")
     parser.add_argument("--generate", action="store_true", help="first make the samples that --data lacks")
     parser.set_defaults(run=run)
 
@@ -37,14 +37,14 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and export; the last line on stdout is the manifest's path."""
     # torch takes seconds to import: only those who train pay for it
-    from autodrive.data.recipe import draw_curves, make_validator, release, training_sources
+    from autodrive.data.recipe import draw_curves, generate_missing, make_validator, release, training_sources
     from autodrive.data.train import CHECKPOINT_NAME, TrainConfig, train
 
     if (args.out / CHECKPOINT_NAME).exists() and not args.resume:
         raise ConfigError(f"{args.out} already holds a run; add --resume to go on, or name another --out")
-    rigs = [load_rig(args.rigs / f"{name}.yaml") for name in RIGS]
+    rigs = [load_rig(args.rigs / f"{name}.yaml") for name in RIG_NAMES]
     if args.generate:
-        _generate(args.data, args.workers)
+        generate_missing(args.data, max(1, args.workers))
     config = TrainConfig(
         training_sources(args.data, rigs),
         args.out,

@@ -1,0 +1,106 @@
+"""Gathers the images of all cameras that belong to one exposure, checks them, and watches each camera's health."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image
+
+from autodrive.errors import ConfigError, InputError
+from autodrive.lockstep import StampSynchronizer
+from autodrive.rig import Camera, load_rig
+from autodrive.transport.ring import Descriptor, RingWriter
+from autodrive_nodes import contracts, frame_set, messages
+from autodrive_nodes.stage_node import StageNode
+
+HEALTH_EVERY = 10  # frame sets
+MISSING_AFTER_S = 2.0
+
+
+class CameraIngestionNode(StageNode):
+    """images of each camera -> frame set; ``source`` is "shm", or "auto" for plain and compressed images as well."""
+
+    defaults = {"rig": "", "mode": "lockstep", "source": "shm"}  # noqa: RUF012
+
+    def setup(self) -> None:
+        """Subscribe to every camera of the rig."""
+        self._rig = load_rig(Path(self.value("rig")))
+        if self.value("source") not in ("shm", "auto"):
+            raise ConfigError(f"camera_ingestion: source must be shm or auto, got {self.value('source')!r}")
+        self._frames = self.say(contracts.FRAME_SET)
+        self._sets = StampSynchronizer(tuple(c.name for c in self._rig.cameras))
+        self._rings: dict[str, RingWriter] = {}
+        self._received = dict.fromkeys(self._sets.names, 0)
+        self._complete, self._stalled_since = 0, time.monotonic()
+        for camera in self._rig.cameras:
+            self._hear_camera(camera)
+
+    def started(self) -> None:
+        """Watch for cameras that fall silent while others go on."""
+        self._watch = self.create_timer(MISSING_AFTER_S, lambda: self.guard(self._find_missing))
+
+    def shutdown(self) -> None:
+        """Release the rings that decoded images lie in."""
+        for ring in getattr(self, "_rings", {}).values():
+            ring.close()
+
+    def _hear_camera(self, camera: Camera) -> None:
+        def shm(message: CompressedImage) -> None:
+            self._add(camera, message, Descriptor.unpack(bytes(message.data)))
+
+        def plain(message: Image) -> None:
+            self._add(camera, message, self._store(camera, messages.from_image(message, _topic(camera))))
+
+        def compressed(message: CompressedImage) -> None:
+            pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+            if pixels is None:
+                raise InputError(f"{_topic(camera)}/compressed: {len(message.data)} bytes are no image")
+            self._add(camera, message, self._store(camera, pixels[..., ::-1]))
+
+        self.hear(contracts.IMAGE_SHM, shm, camera=camera.name)
+        if self.value("source") == "auto":
+            self.hear(contracts.IMAGE, plain, camera=camera.name)
+            self.hear(contracts.IMAGE_COMPRESSED, compressed, camera=camera.name)
+
+    def _store(self, camera: Camera, image: NDArray[np.uint8]) -> Descriptor:
+        if camera.name not in self._rings:
+            self._rings[camera.name] = RingWriter(f"ingested_{camera.name}", camera.width * camera.height * 3, slots=8)
+        _check_size(camera, image.shape[1], image.shape[0])
+        return self._rings[camera.name].write(image)
+
+    def _add(self, camera: Camera, message: Any, descriptor: Descriptor) -> None:
+        _check_size(camera, descriptor.width, descriptor.height)
+        self._received[camera.name] += 1
+        stamp_ns = messages.stamp_ns(message.header.stamp)
+        if (frames := self._sets.add(camera.name, stamp_ns, descriptor)) is None:
+            return
+        self._frames.publish(frame_set.to_message(stamp_ns, tuple(frames.items())))
+        self._complete += 1
+        self._stalled_since = time.monotonic()
+        if self._complete % HEALTH_EVERY == 1:
+            counts = {"complete": self._complete, "dropped": self._sets.dropped, **self._received}
+            self.diagnose(stamp_ns, DiagnosticStatus.OK, "all cameras deliver", counts)
+
+    def _find_missing(self) -> None:
+        if not self._sets.pending or time.monotonic() - self._stalled_since < MISSING_AFTER_S:
+            return
+        most = max(self._received.values())
+        missing = [name for name, count in self._received.items() if count < most]
+        raise InputError(f"no image from {', '.join(missing)} for {MISSING_AFTER_S:.0f} s while other cameras deliver")
+
+
+def _topic(camera: Camera) -> str:
+    return contracts.IMAGE.name.format(camera=camera.name)
+
+
+def _check_size(camera: Camera, width: int, height: int) -> None:
+    if (width, height) != (camera.width, camera.height):
+        raise InputError(
+            f"{_topic(camera)}: image is {width}x{height}, the rig file says {camera.width}x{camera.height}"
+        )

@@ -1,0 +1,54 @@
+"""From a frame set to tracked objects, free space and paint: pre-processing, network, decoding, tracking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autodrive.errors import InputError
+from autodrive.inference.engine import load_engine
+from autodrive.rig import load_rig
+from autodrive.transport.ring import RingReader
+from autodrive.vision.perceiver import Perceiver
+from autodrive.vision.tracker import Tracker
+from autodrive_nodes import contracts, frame_set, messages
+from autodrive_nodes.stage_node import StageNode
+
+
+class PerceptionNode(StageNode):
+    """frame set, odometry -> detections, tracks, free space, lanes, all with the stamp of the exposure."""
+
+    defaults = {"rig": "", "engine": "", "runtime": "onnxruntime", "threads": 2}  # noqa: RUF012
+
+    def setup(self) -> None:
+        """Load the engine; an invalid file or rig is refused here."""
+        rig = load_rig(Path(self.value("rig")))
+        self._names = tuple(c.name for c in rig.cameras)
+        engine = load_engine(Path(self.value("engine")), self.value("runtime"), self.value("threads"))
+        self._perceiver = Perceiver(engine, rig)
+        self._tracker = Tracker()
+        self._reader = RingReader()
+        self._detections, self._tracks = self.say(contracts.DETECTIONS), self.say(contracts.TRACKS)
+        self._free, self._lanes = self.say(contracts.FREE_SPACE), self.say(contracts.LANES)
+        self.hear_together(
+            {
+                "frames": (contracts.FRAME_SET, frame_set.from_message),
+                "ego": (contracts.ODOMETRY, messages.from_odometry),
+            },
+            self._step,
+        )
+
+    def _step(self, stamp_ns: int, values: dict[str, Any]) -> None:
+        frames: frame_set.FrameSet = values["frames"]
+        if tuple(name for name, _ in frames) != self._names:
+            raise InputError(f"frame set has cameras {[n for n, _ in frames]}, the rig has {list(self._names)}")
+        images = [self._reader.view(descriptor) for _, descriptor in frames]
+        perception = self._perceiver(images, stamp_ns, values["ego"])
+        if not all(self._reader.valid(descriptor) for _, descriptor in frames):
+            raise InputError("an image was overwritten while it was looked at: the vision group is too slow")
+        tracks = self._tracker.update(perception, values["ego"])
+        # what planning waits for first
+        self._free.publish(messages.to_occupancy(stamp_ns, perception.ground))
+        self._lanes.publish(messages.to_markings(stamp_ns, perception.markings))
+        self._tracks.publish(messages.to_tracks(stamp_ns, tracks))
+        self._detections.publish(messages.to_detections(stamp_ns, perception.objects))

@@ -1,0 +1,121 @@
+"""Judges a simulated drive from the simulator's truth, measures how long each stage takes, and tells the supervisor.
+
+It talks to the supervisor in lines on standard output: ``PROGRESS {json}`` every simulated second, ``DONE {json}`` at
+the end.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import String
+
+from autodrive.files import write_json
+from autodrive.scene import Route
+from autodrive.sim.scoring import Scorer
+from autodrive_nodes import contracts, messages
+from autodrive_nodes.contracts import Topic
+from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.truth import truth_from_json
+
+STAGES: dict[str, Topic] = {
+    "ingestion": contracts.FRAME_SET,
+    "perception": contracts.TRACKS,
+    "prediction": contracts.PREDICTIONS,
+    "planning": contracts.TRAJECTORY,
+    "control": contracts.CONTROL,
+    "command": contracts.COMMAND,
+}
+_STAMP = struct.Struct("<iI")  # first field of every stage's message, behind the four bytes of the CDR header
+
+
+class ScorerNode(StageNode):
+    """Listens only."""
+
+    defaults = {"out": ""}  # noqa: RUF012
+
+    def setup(self) -> None:
+        """Subscribe to the truth and, undecoded, to the output of each stage."""
+        self._scorer = Scorer()
+        self._route: Route | None = None
+        self._waiting: list[dict[str, Any]] = []
+        self._published_ns: dict[int, int] = {}
+        self._latency_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._answered: set[int] = set()
+        self._score = self.say(contracts.SCORE)
+        self.hear(contracts.ROUTE, self._on_route)
+        self.hear(contracts.TRUTH_EVENTS, self._on_event)
+        for stage, topic in STAGES.items():
+            self.hear(topic, lambda data, s=stage: self._on_stage(s, data), raw=True)  # type: ignore[misc]
+
+    def _on_route(self, message: Any) -> None:
+        points = messages.path_points(message)
+        self._route = Route(points, messages.route_start(points), 0.0)
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            self._score_event(event)
+
+    def _on_event(self, message: String) -> None:
+        event = json.loads(message.data)
+        self._published_ns[event["stamp_ns"]] = event["wall_ns"]
+        if self._route is None:
+            self._waiting.append(event)
+        else:
+            self._score_event(event)
+
+    def _on_stage(self, stage: str, data: bytes) -> None:
+        now = time.monotonic_ns()
+        seconds, nanoseconds = _STAMP.unpack_from(data, 4)
+        stamp = seconds * 1_000_000_000 + nanoseconds
+        if (published := self._published_ns.get(stamp)) is not None:
+            self._latency_ms[stage].append((now - published) / 1e6)
+        if stage == "perception":
+            self._answered.add(stamp)
+
+    def _score_event(self, event: dict[str, Any]) -> None:
+        assert self._route is not None
+        truth = truth_from_json(event["truth"])
+        self._scorer.update(truth, self._route)
+        if event["stamp_ns"] % 1_000_000_000 == 0 or "end" in event:
+            progress = {
+                "sim_seconds": event["stamp_ns"] / 1e9,
+                "route_completion": self._scorer.result().route_completion,
+                "speed": truth.speed,
+            }
+            _tell("PROGRESS", progress)
+        if "end" in event:
+            self._finish(event)
+
+    def _finish(self, event: dict[str, Any]) -> None:
+        # the last frame is only shown, not driven: it ends the run
+        frames = [stamp for stamp in self._published_ns if stamp < event["stamp_ns"]]
+        result = {
+            **self._scorer.result().as_dict(),
+            "end": event["end"],
+            "sim_seconds": event["stamp_ns"] / 1e9,
+            "frames": len(frames),
+            "frames_dropped": sum(stamp not in self._answered for stamp in frames),
+            "latency_ms": {stage: _percentiles(values) for stage, values in self._latency_ms.items()},
+            "state_sha256": event["state_sha256"],
+        }
+        self._score.publish(String(data=json.dumps(result)))
+        if self.value("out"):
+            write_json(Path(self.value("out")) / "score.json", result)
+        _tell("DONE", result)
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {"p50": 0.0, "p99": 0.0}
+    return {"p50": float(np.percentile(values, 50)), "p99": float(np.percentile(values, 99))}
+
+
+def _tell(word: str, document: dict[str, Any]) -> None:
+    sys.stdout.write(f"{word} {json.dumps(document)}\n")
+    sys.stdout.flush()

@@ -1,0 +1,174 @@
+"""Starts a system where there is no ``ros2 launch``: one process per group, logs, and an ordered end.
+
+The groups and the lifecycle manager are the same processes that the launch files start. Each writes to
+OUT/log/GROUP.log; lines that begin with READY, PROGRESS, DONE or FATAL are for us.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive.transport.ring import remove_stale_segments
+from autodrive_nodes.container import MANAGER
+from autodrive_nodes.graph import Options, build
+from autodrive_nodes.lifecycle_manager import READY
+from autodrive_nodes.stage_node import FATAL_PREFIX
+
+STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 90.0
+STALL_TIMEOUT_S = 60.0
+DOMAINS = range(1, 41)
+Progress = Callable[[dict[str, Any]], None]
+
+
+def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
+    """Run a system to its end and return the result that its last node reports.
+
+    Raises AutodriveError with one clear line if the system does not come up, a process dies, or nothing happens for a
+    minute. Whatever happens, no process is left behind.
+    """
+    system = build(options)
+    remove_stale_segments()
+    domain, lock = _free_domain()
+    logs = Path(options.out) / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
+    try:
+        for group in (*system.groups, MANAGER):
+            supervisor.start(group, options)
+        return supervisor.follow(on_progress)
+    finally:
+        supervisor.stop()
+        lock.close()
+
+
+class _Supervisor:
+    def __init__(self, logs: Path, environment: dict[str, str]) -> None:
+        self._logs = logs
+        # Python's allocator and BLAS threads must not fight over the few cores that the stages share
+        quiet = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        self._environment = {**os.environ, **quiet, **environment}
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
+
+    def start(self, group: str, options: Options) -> None:
+        command = [sys.executable, "-m", "autodrive_nodes.container", "--group", group, "--options", options.to_json()]
+        process = subprocess.Popen(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        self._processes[group] = process
+        log = (self._logs / f"{group}.log").open("w")
+        threading.Thread(target=self._read, args=(group, process, log), daemon=True).start()
+
+    def _read(self, group: str, process: subprocess.Popen[str], log: IO[str]) -> None:
+        assert process.stdout is not None
+        with log:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                self._lines.put((group, line.rstrip("\n")))
+        self._lines.put((group, ""))  # end of output: the process is gone
+
+    def follow(self, on_progress: Progress) -> dict[str, Any]:
+        """Read what the processes say until one says DONE."""
+        patience = START_TIMEOUT_S
+        fatal = ""
+        while True:
+            try:
+                group, line = self._lines.get(timeout=patience)
+            except queue.Empty:
+                raise AutodriveError(self._stalled(patience)) from None
+            word, _, rest = line.partition(" ")
+            if line.startswith(FATAL_PREFIX):
+                fatal = fatal or line.removeprefix(FATAL_PREFIX)
+            elif word == READY:
+                patience = STALL_TIMEOUT_S
+            elif word == "PROGRESS":
+                on_progress(json.loads(rest))
+            elif word == "DONE":
+                result: dict[str, Any] = json.loads(rest)
+                return result
+            elif not line and self._processes[group].wait() is not None:
+                raise AutodriveError(fatal or self._died(group))
+
+    def _died(self, group: str) -> str:
+        log = self._logs / f"{group}.log"
+        text = log.read_text().strip().splitlines()
+        last = text[-1] if text else "it said nothing"
+        return f"process {group!r} ended with status {self._processes[group].returncode} ({last}); see {log}"
+
+    def _stalled(self, patience: float) -> str:
+        complaints = []
+        for group in self._processes:
+            text = (self._logs / f"{group}.log").read_text().strip().splitlines()
+            complaints += [line for line in text if "[ERROR]" in line][-1:]
+        why = complaints[-1] if complaints else f"see the logs in {self._logs}"
+        return f"nothing happened for {patience:.0f} s: a stage does not answer ({why})"
+
+    def stop(self) -> None:
+        """End all processes, the recording group last so that it keeps everything."""
+        for last in (False, True):
+            groups = [group for group in self._processes if (group == "recording") == last]
+            for group in groups:
+                self._signal(group, signal.SIGINT)
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            for group in groups:
+                self._wait(group, deadline)
+        remove_stale_segments()
+
+    def _wait(self, group: str, deadline: float) -> None:
+        try:
+            self._processes[group].wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            self._signal(group, signal.SIGKILL)
+            self._processes[group].wait()
+
+    def _signal(self, group: str, number: int) -> None:
+        if self._processes[group].poll() is None:
+            self._processes[group].send_signal(number)
+
+
+def _free_domain() -> tuple[int, IO[str]]:
+    """A ROS domain of our own for as long as the returned lock is open; ROS_DOMAIN_ID in the environment wins."""
+    wanted = os.environ.get("ROS_DOMAIN_ID")
+    candidates = [int(wanted)] if wanted else list(DOMAINS)
+    for domain in candidates:
+        path = Path(tempfile.gettempdir()) / f"autodrive-{os.getuid()}-domain-{domain}.lock"
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return domain, lock
+    if wanted:
+        raise EnvironmentProblem(f"ROS_DOMAIN_ID {wanted} is in use by another run; choose another or unset it")
+    raise EnvironmentProblem(f"all ROS domains {DOMAINS.start}..{DOMAINS.stop - 1} are in use by other runs")
+
+
+def _die_with_parent() -> None:
+    """Linux: the child is killed when its parent dies, so that a killed run leaves no orphan."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,61 @@
+"""The simulator's truth as messages for people and as JSON for the scorer; no driving node may import this."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autoware_perception_msgs.msg import TrackedObjects
+from nav_msgs.msg import Odometry
+
+from autodrive.errors import InputError
+from autodrive.geometry import Pose2
+from autodrive.scene import DetectedObject, EgoState, ObjectClass, TrackedObject
+from autodrive.sim.world import Contact, GroundTruth
+from autodrive_nodes import messages
+
+SHOWN_WITHIN_M = 45.0
+
+
+def truth_messages(truth: GroundTruth) -> tuple[TrackedObjects, Odometry]:
+    """Objects near the ego, numbered by their place in the list, and the ego itself, both in map."""
+    near = [
+        TrackedObject(
+            track_id=k + 1,
+            label=o.label,
+            score=1.0,
+            x=o.x,
+            y=o.y,
+            z=o.z,
+            yaw=o.yaw,
+            length=o.length,
+            width=o.width,
+            height=o.height,
+            vx=o.vx,
+            vy=o.vy,
+            yaw_rate=0.0,
+            age_s=0.0,
+        )
+        for k, o in enumerate(truth.objects)
+        if math.hypot(o.x - truth.ego.x, o.y - truth.ego.y) < SHOWN_WITHIN_M
+    ]
+    ego = EgoState(truth.stamp_ns, truth.ego, truth.speed, 0.0)
+    return messages.to_tracks(truth.stamp_ns, near), messages.to_odometry(ego)
+
+
+def truth_from_json(document: dict[str, Any]) -> GroundTruth:
+    """The reverse of ``dataclasses.asdict`` and JSON."""
+    try:
+        objects = tuple(DetectedObject(**{**item, "label": ObjectClass(item["label"])}) for item in document["objects"])
+        return GroundTruth(
+            stamp_ns=document["stamp_ns"],
+            ego=Pose2(**document["ego"]),
+            speed=document["speed"],
+            objects=objects,
+            object_ids=tuple(document["object_ids"]),
+            contacts=tuple(Contact(**item) for item in document["contacts"]),
+            off_road=document["off_road"],
+            visible_px=tuple(document["visible_px"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"ground truth event is malformed: {error}") from error
