@@ -16,7 +16,7 @@ from autodrive.data.export import INPUTS, OUTPUTS, example_inputs, export_networ
 from autodrive.errors import EngineError, InputError
 from autodrive.geometry import Pose2
 from autodrive.inference.engine import Engine, check_signature, load_engine
-from autodrive.inference.manifest import Manifest, TensorSpec, read_manifest, sha256_hex, write_manifest
+from autodrive.inference.manifest import Manifest, TensorSpec, load_manifest, sha256_hex, write_manifest
 from autodrive.scene import EgoState
 from autodrive.vision.network import VisionNetwork
 from autodrive.vision.perceiver import Perceiver
@@ -55,10 +55,10 @@ def test_runs_are_deterministic_to_the_bit(exported: Path) -> None:
 
 
 def test_manifest_round_trip_and_machine_paths(exported: Path, tmp_path: Path) -> None:
-    manifest = read_manifest(exported)
+    manifest = load_manifest(exported)
     assert manifest.inputs == INPUTS and manifest.outputs == OUTPUTS and manifest.training == {"steps": 0}
     write_manifest(tmp_path / "copy.yaml", manifest)
-    assert read_manifest(tmp_path / "copy.yaml") == manifest
+    assert load_manifest(tmp_path / "copy.yaml") == manifest
     data = (exported.parent / manifest.file).read_bytes()
     assert str(ROOT).encode() not in data and str(Path.home()).encode() + b"/" not in data
 
@@ -88,7 +88,7 @@ def test_missing_files_are_named(damaged: Path) -> None:
 def test_a_file_that_is_no_network_is_an_engine_error(damaged: Path) -> None:
     data = b"this is not a network"
     (damaged.parent / "vision.onnx").write_bytes(data)
-    write_manifest(damaged, replace(read_manifest(damaged), sha256=sha256_hex(data)))
+    write_manifest(damaged, replace(load_manifest(damaged), sha256=sha256_hex(data)))
     with pytest.raises(EngineError, match="refuses it"):
         load_engine(damaged)
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_network_is_an_engine_error(damaged: Path) -> None:
     ],
 )
 def test_a_manifest_that_does_not_match_is_refused(damaged: Path, change, message: str) -> None:
-    manifest = read_manifest(damaged)
+    manifest = load_manifest(damaged)
     write_manifest(damaged, replace(manifest, **change(manifest)))
     with pytest.raises(EngineError, match=message):
         load_engine(damaged)
@@ -148,7 +148,7 @@ def test_unknown_runtime_and_thread_count(exported: Path) -> None:
 
 
 def test_free_dimensions_agree_with_any_size(exported: Path) -> None:
-    manifest = read_manifest(exported)
+    manifest = load_manifest(exported)
     fixed = [replace(s, shape=tuple(8 if isinstance(d, str) else d for d in s.shape)) for s in manifest.inputs]
     check_signature(manifest, fixed, list(manifest.outputs))
 
@@ -171,7 +171,7 @@ class RecordingEngine:
 
 @pytest.fixture
 def recording(exported: Path) -> RecordingEngine:
-    return RecordingEngine(read_manifest(exported))
+    return RecordingEngine(load_manifest(exported))
 
 
 IMAGES = [np.zeros((160, 320, 3), np.uint8)] * 4

@@ -19,8 +19,9 @@ from autodrive.data.checkpoint import load_weights
 from autodrive.data.dataset import list_samples
 from autodrive.data.sample import load_sample
 from autodrive.errors import AutodriveError, EngineError
+from autodrive.files import write_atomic
 from autodrive.inference.engine import load_engine
-from autodrive.inference.manifest import Manifest, TensorSpec, sha256_hex, write_atomically, write_manifest
+from autodrive.inference.manifest import Manifest, TensorSpec, sha256_hex, write_manifest
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GroundClass, ObjectClass
 from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, PIXEL_MEAN, PIXEL_STD
@@ -148,7 +149,7 @@ def export_network(
         metrics=dict(metrics or {}),
     )
     path = out / f"{NAME}.yaml"
-    write_atomically(out / manifest.file, data)
+    write_atomic(out / manifest.file, data)
     write_manifest(path, manifest)
     worst = parity(network, path)
     # NaN must fail too

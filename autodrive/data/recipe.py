@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,42 @@ from autodrive.data.checkpoint import load_weights
 from autodrive.data.dataset import list_samples
 from autodrive.data.evaluate_perception import Progress, evaluate_perception, evaluate_samples, headline, torch_runner
 from autodrive.data.export import code_revision, describe_samples, export_network
+from autodrive.data.generate import generate
 from autodrive.data.sample import load_sample
 from autodrive.data.train import Validate, loss_names, read_csv
 from autodrive.errors import InputError
-from autodrive.inference.manifest import read_manifest, write_manifest
+from autodrive.inference.manifest import load_manifest, write_manifest
 from autodrive.rig import Rig
 from autodrive.scene import GridExtent
 from autodrive.vision.network import VisionNetwork
 
 VALIDATION_FRAMES = 40
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Samples of one rig that are generated together; ``folder`` is below the data folder."""
+
+    folder: str
+    rig: str
+    towns: tuple[str, ...]
+    count: int
+    seed: int
+
+
+# the town "summit" is never trained on
+DATA_SETS = (
+    DataSet("car_train", "car", ("brook", "harbor"), 6000, 1),
+    DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 4000, 2),
+    DataSet("car_val", "car", ("summit",), 300, 3),
+    DataSet("humanoid_val", "humanoid", ("summit",), 300, 4),
+)
+
+
+def generate_missing(data: Path, workers: int) -> None:
+    """Make what the data folder lacks of DATA_SETS; files that exist and are whole stay."""
+    for item in DATA_SETS:
+        generate(item.rig, item.towns, item.count, item.seed, data / item.folder, workers)
 
 
 def training_sources(data: Path, rigs: Sequence[Rig]) -> dict[Path, GridExtent]:
@@ -107,5 +134,5 @@ def release(
         folder = data / f"{rig.name}_val"
         if list_samples(folder):
             metrics[rig.name] = evaluate_perception(path, rig, folder, frames, progress, threads)
-    write_manifest(path, replace(read_manifest(path), metrics=metrics))
+    write_manifest(path, replace(load_manifest(path), metrics=metrics))
     return path

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodrive.errors import EngineError
-from autodrive.inference.manifest import Manifest, TensorSpec, read_manifest, sha256_hex
+from autodrive.inference.manifest import Manifest, TensorSpec, load_manifest, sha256_hex
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -37,7 +37,7 @@ def load_engine(manifest_path: Path, runtime: str = "onnxruntime", threads: int 
     The file's sha256 must equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and
     outputs must be the manifest's. Raises EngineError otherwise.
     """
-    manifest = read_manifest(manifest_path)
+    manifest = load_manifest(manifest_path)
     file = manifest_path.parent / manifest.file
     try:
         data = file.read_bytes()

@@ -6,8 +6,6 @@ A loader trusts nothing that the manifest does not state and the file does not c
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import yaml
 
 from autodrive.errors import EngineError
+from autodrive.files import write_atomic
 
 SCHEMA = 1
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
@@ -65,7 +64,7 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_manifest(path: Path) -> Manifest:
+def load_manifest(path: Path) -> Manifest:
     """Read and validate; raises EngineError that names the file and the key."""
     try:
         document = yaml.safe_load(path.read_text())
@@ -121,18 +120,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write atomically as YAML."""
     document = {key: _plain(value) for key, value in asdict(manifest).items()}
     document = {"schema": document.pop("schema"), **document}
-    write_atomically(path, yaml.safe_dump(document, sort_keys=False, width=120).encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary file beside ``path``, sync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    write_atomic(path, yaml.safe_dump(document, sort_keys=False, width=120).encode())
 
 
 def _plain(value: Any) -> Any:
