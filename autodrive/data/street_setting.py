@@ -26,8 +26,8 @@ class StreetSetting:
     """A town; ``rig`` "car" drives on the lanes, "humanoid" walks on pavements, crossings and streets."""
 
     def __init__(self, town: str, rig: str, appearance_seed: int) -> None:
-        self.name, self._rig = town, rig
         self._town: Town = load_town(town)
+        self.name, self._rig = self._town.name, rig
         self.appearance = random_appearance(appearance_seed)
         self.counts = {
             ObjectClass.CAR: 40,

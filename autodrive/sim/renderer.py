@@ -26,6 +26,15 @@ NEAR_M, FAR_M = 0.12, 600.0
 FIRST_HIDDEN_GROUP = 3  # MuJoCo's own habit: groups 0-2 are drawn, 3-5 hold collision shapes
 SMALLEST_PX = 0.35
 _PLAIN_RGBA = np.array([0.5, 0.5, 0.5, 1.0], np.float32)  # what MuJoCo gives a geom without a colour of its own
+_TYPES = (
+    mujoco.mjtGeom.mjGEOM_BOX,
+    mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+    mujoco.mjtGeom.mjGEOM_SPHERE,
+    mujoco.mjtGeom.mjGEOM_CAPSULE,
+    mujoco.mjtGeom.mjGEOM_CYLINDER,
+    mujoco.mjtGeom.mjGEOM_PLANE,
+    mujoco.mjtGeom.mjGEOM_MESH,
+)
 # boxes of these materials are drawn with the top drawn in: (front, rear, side)
 TAPERED = {"cabin_sedan": (0.38, 0.62, 0.84), "cabin_hatch": (0.50, 0.86, 0.86), "cabin_truck": (0.80, 1.0, 0.96)}
 
@@ -320,21 +329,22 @@ def _scales(
     kind: NDArray[np.int32], size: NDArray[np.float32], bound: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Scale (G, 3) of the unit shape, stretch (G,) of capsules and radius (G,) of the bounding sphere."""
-    types = mujoco.mjtGeom
+    # plain integers: comparing an array with a mujoco enum takes the slow path, one Python call per element
+    box, ellipsoid, sphere, capsule_, cylinder_, plane_, mesh_ = (int(t) for t in _TYPES)
     scale = np.ones_like(size)
-    full = (kind == types.mjGEOM_BOX) | (kind == types.mjGEOM_ELLIPSOID)
+    full = (kind == box) | (kind == ellipsoid)
     scale[full] = size[full]
-    round_ = (kind == types.mjGEOM_SPHERE) | (kind == types.mjGEOM_CAPSULE)
+    round_ = (kind == sphere) | (kind == capsule_)
     scale[round_] = size[round_, :1]
-    cylinder = kind == types.mjGEOM_CYLINDER
+    cylinder = kind == cylinder_
     scale[cylinder] = size[cylinder][:, [0, 0, 1]]
-    plane = kind == types.mjGEOM_PLANE
+    plane = kind == plane_
     scale[plane] = np.where(size[plane] > 0, size[plane], 500.0)
     stretch = np.zeros(len(size), np.float32)
-    capsule = kind == types.mjGEOM_CAPSULE
+    capsule = kind == capsule_
     stretch[capsule] = size[capsule, 1] / np.maximum(size[capsule, 0], 1e-6)
     radius = np.linalg.norm(scale, axis=1) + stretch * scale[:, 2]
     radius[plane] = 1e6
-    mesh = kind == types.mjGEOM_MESH
+    mesh = kind == mesh_
     radius[mesh] = bound[mesh]
     return scale, stretch, radius.astype(np.float32)

@@ -129,6 +129,8 @@ def _add_mesh(spec: mujoco.MjSpec, tile: str, material: str, triangles: Array) -
         return
     name = f"town/{material.removeprefix('town/')}/{tile}"
     vertices, faces = np.unique(np.round(triangles.reshape(-1, 3), 4), axis=0, return_inverse=True)
+    if len(vertices) < 4:  # MuJoCo refuses such meshes; it is a sliver that a tile's border cut off
+        return
     faces = faces.reshape(-1, 3)
     distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces[distinct].ravel())
