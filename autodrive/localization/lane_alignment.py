@@ -49,9 +49,10 @@ class LaneAlignerConfig:
     max_rate_mps: float = 0.15  # how fast the shown correction may move, so that no planner sees a jump
     max_yaw_rate: float = 0.01
     drift_per_m: float = 0.015  # standard deviation of the position drift after 1 m, grows with the root of the way
-    yaw_drift_per_s: float = 0.002
-    offset_noise_m: float = 0.25
+    yaw_drift_per_s: float = 0.0007  # radians after 1 s, likewise: what a gyro's noise adds up to
+    offset_noise_m: float = 0.4
     yaw_noise: float = 0.04
+    window: int = 10  # frames, of which so many must have seen the lane, and alike
     frames: int = 6
     spread_m: float = 0.25
     turning_yaw_rate: float = 0.08
@@ -66,15 +67,15 @@ class LaneAligner:
     """
 
     def __init__(self, config: LaneAlignerConfig | None = None) -> None:
-        """No correction yet: the start pose is taken as right to 0.1 m and 0.01 rad."""
+        """No correction yet: the start pose is taken as right to 0.1 m and 0.003 rad."""
         self._config = config or LaneAlignerConfig()
         self._route: Route | None = None
         self._line: RouteLine | None = None
         self._error = np.zeros(3)
         self._shown = np.zeros(3)  # follows the error at a bounded rate
-        self._cov = np.diag([0.1**2, 0.1**2, 0.01**2])
+        self._cov = np.diag([0.1**2, 0.1**2, 0.003**2])
         self._last: EgoState | None = None
-        self._recent: deque[float] = deque(maxlen=self._config.frames)
+        self._recent: deque[float | None] = deque(maxlen=self._config.window)
         self._learnt = False
 
     def update(self, ego: EgoState, route: Route, free: GroundGrid, markings: GroundMarkings) -> LateralCorrection:
@@ -90,12 +91,9 @@ class LaneAligner:
             self._line, self._route = RouteLine(route), route
         dt = self._predict(ego)
         seen = self._look(ego, self._line, free, markings)
-        if seen is None:
-            self._recent.clear()
-        else:
-            self._recent.append(seen.offset_m)
-            if self._consistent():
-                self._learn(seen)
+        self._recent.append(None if seen is None else seen.offset_m)
+        if seen is not None and self._consistent():
+            self._learn(seen)
         self._last = ego
         return self._show(ego, dt)
 
@@ -123,8 +121,8 @@ class LaneAligner:
         return look_at_lane(believed, line, free, markings, cfg.evidence)
 
     def _consistent(self) -> bool:
-        full = len(self._recent) == self._config.frames
-        return full and float(np.std(self._recent)) < self._config.spread_m
+        offsets = [offset for offset in self._recent if offset is not None]
+        return len(offsets) >= self._config.frames and float(np.std(offsets)) < self._config.spread_m
 
     def _learn(self, seen: LaneEvidence) -> None:
         cfg = self._config

@@ -12,6 +12,7 @@ from autodrive.localization.route_line import RouteLine
 from autodrive.scene import GroundClass, GroundGrid, GroundMarkings
 
 Array = NDArray[np.float64]
+Line = tuple[float, float]  # lateral offset [m] beside the body, and slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +21,10 @@ class LaneEvidenceConfig:
 
     half_width_m: float = 1.68  # lanes of 3.2 to 3.5 m
     half_width_range: tuple[float, float] = (1.45, 2.05)
-    behind_m: float = 4.0
-    ahead_m: float = 16.0
+    behind_m: float = 8.0
+    ahead_m: float = 12.0
     gate_m: float = 0.8  # less than half a lane, or the next lane's lines would do as well
-    straight_rad: float = 0.05
+    straight_rad: float = 0.15
     min_score: float = 0.4
     min_stations: int = 6  # metres along the lane with evidence; dashes leave gaps
     min_span_m: float = 9.0
@@ -50,7 +51,7 @@ def look_at_lane(
     headings = line.heading(stations)
     if not np.ptp(headings) < cfg.straight_rad or stations[-1] > line.s[-1] or stations[0] < line.s[0]:
         return None
-    yaw = float(np.median(headings))
+    yaw = float(line.heading(np.array(s0)))
     if not abs(wrap_angle(believed.yaw - yaw)) < 0.3:
         return None
     s, d = _paint(believed, line, markings, stations, cfg)
@@ -81,7 +82,7 @@ def _paint(
     return s[keep], d[keep]
 
 
-def _boundary(s: Array, d: Array, side: float, s0: float, cfg: LaneEvidenceConfig) -> tuple[float, float] | None:
+def _boundary(s: Array, d: Array, side: float, s0: float, cfg: LaneEvidenceConfig) -> Line | None:
     """The line of paint where the lane should end on one side (1 left, -1 right)."""
     keep = np.abs(d - side * cfg.half_width_m) < cfg.gate_m
     return _fit(s[keep], d[keep], s0, cfg)
@@ -97,11 +98,11 @@ def _free_edge(
     local = believed.inverse().apply(points)
     probability = _interpolate(free, local)  # (S, L)
     blocked = probability < 0.5
-    first = blocked.argmax(axis=1)
-    rows = np.arange(len(stations))
-    found = blocked[rows, first] & (first > 0)
-    before, after = probability[rows, first - 1], probability[rows, first]
-    edge = lateral[first] + step * (0.5 - after) / np.maximum(before - after, 1e-6)
+    first_blocked = blocked.argmax(axis=1)
+    last_free = blocked.shape[1] - 1 - (probability >= 0.5)[:, ::-1].argmax(axis=1)
+    # noise blurs the edge to both sides; its middle is unbiased where the first crossing would lie too near
+    edge = -0.5 * step * (first_blocked + last_free)
+    found = blocked.any(axis=1) & (first_blocked > 0) & (step * np.abs(last_free - first_blocked) < 0.6)
     keep = found & (np.abs(edge + cfg.half_width_m) < cfg.gate_m)
     return stations[keep], edge[keep]
 
@@ -120,7 +121,7 @@ def _interpolate(grid: GroundGrid, local: Array) -> Array:
     return np.where(inside, value, np.nan)
 
 
-def _fit(s: Array, d: Array, s0: float, cfg: LaneEvidenceConfig) -> tuple[float, float] | None:
+def _fit(s: Array, d: Array, s0: float, cfg: LaneEvidenceConfig) -> Line | None:
     """Offset at ``s0`` and slope of the line through points (s, d), by reweighted least squares (Cauchy weights)."""
     if len(np.unique(np.floor(s))) < cfg.min_stations or not np.ptp(s) >= cfg.min_span_m:
         return None

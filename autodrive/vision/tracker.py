@@ -28,7 +28,7 @@ from autodrive.vision.tracker_table import (
 )
 
 # white noise per class (tracker_filter): acceleration [m/s2]; turn acceleration [rad/s2], heading walk [rad/sqrt(s)]
-_ACCEL_STD = np.array([2.5, 2.0, 1.8, 1.5, 0.3, 0.3, 0.3, 0.3, 0.3])
+_ACCEL_STD = np.array([4.5, 4.0, 2.5, 1.5, 0.3, 0.3, 0.3, 0.3, 0.3])
 _TURN_STD = np.array([0.8, 0.4, 1.0, 1.5, 0.1, 0.1, 0.1, 0.1, 0.1])
 
 
@@ -143,7 +143,7 @@ class Tracker:
 
     def _velocity_std(self, columns: Index, d: Detections, hits: Index) -> Array:
         """Standard deviations (M,) of the network's velocities; its errors repeat in every frame, so trust fades."""
-        std = self._config.velocity_std * np.where(hits < 5, 1.0, 2.0)
+        std = self._config.velocity_std * np.where(hits < 5, 1.0, 1.6)
         return np.where(d.silent[columns], 100.0, std)
 
     def _settle_class(self, rows: Index, columns: Index, d: Detections) -> None:
