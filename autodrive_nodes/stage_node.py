@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -132,20 +133,29 @@ class StageNode(LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: ``setup``; a failure is one line that starts with FATAL_PREFIX."""
         self._diagnostics = self.create_publisher(DiagnosticArray, contracts.DIAGNOSTICS.name, DEPTH)
-        try:
-            self.setup()
-        except AutodriveError as error:
-            sys.stderr.write(f"{FATAL_PREFIX}{self.get_name()}: {error}\n")
-            sys.stderr.flush()
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt(self.setup)
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: subscribe."""
         result = super().on_activate(state)
         self._heard = [subscribe() for subscribe in self._wanted]
-        self.started()
-        return result
+        return self._attempt(self.started) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def _attempt(self, action: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            action()
+        except AutodriveError as error:
+            self._say_fatal(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            traceback.print_exc()  # rclpy swallows what a transition raises
+            self._say_fatal(f"defect: {error!r}")
+            raise
+        return TransitionCallbackReturn.SUCCESS
+
+    def _say_fatal(self, text: str) -> None:
+        sys.stderr.write(f"{FATAL_PREFIX}{self.get_name()}: {text}\n")
+        sys.stderr.flush()
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: stop hearing."""

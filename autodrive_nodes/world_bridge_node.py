@@ -54,7 +54,7 @@ class WorldBridgeNode(StageNode):
         self._command = Command(0, 0.0, 0.0, 0.0)
         self._ended = False
         c = contracts
-        self._clock, self._velocity, self._imu = self.say(c.CLOCK), self.say(c.VELOCITY), self.say(c.IMU)
+        self._time, self._velocity, self._imu = self.say(c.CLOCK), self.say(c.VELOCITY), self.say(c.IMU)
         self._steering, self._events = self.say(c.STEERING), self.say(c.TRUTH_EVENTS)
         self._truth_objects, self._truth_odometry = self.say(c.TRUTH_OBJECTS), self.say(c.TRUTH_ODOMETRY)
         self._route, self._start, self._tf = self.say(c.ROUTE), self.say(c.INITIAL_POSE), self.say(c.TF_STATIC)
@@ -123,7 +123,7 @@ class WorldBridgeNode(StageNode):
         objects, odometry = truth_messages(truth)
         self._truth_objects.publish(objects)
         self._truth_odometry.publish(odometry)
-        self._clock.publish(Clock(clock=messages.to_time(s.stamp_ns)))
+        self._time.publish(Clock(clock=messages.to_time(s.stamp_ns)))
         if not end:
             self._publish_motion(s)
             for camera, image in zip(self._rig.cameras, s.images, strict=True):

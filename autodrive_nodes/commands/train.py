@@ -26,7 +26,8 @@ def add_parser(subparsers: Any) -> None:
     budget.add_argument("--minutes", type=float, help="train for this long (wall clock)")
     budget.add_argument("--steps", type=int, help="train for so many batches of 8; repeatable to the bit")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="threads of the training process")
+    parser.add_argument("--processes", type=int, default=1, help="processes that share each batch, one per free core")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each training process")
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment samples")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--rigs", type=Path, default=RIGS, help="folder with car.yaml and humanoid.yaml")
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         minutes=args.minutes,
         steps=args.steps,
         seed=args.seed,
+        processes=args.processes,
         threads=args.threads,
         workers=args.workers,
         resume=args.resume,
