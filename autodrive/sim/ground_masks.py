@@ -37,7 +37,7 @@ def ground_masks(town: Town, pose: Pose2, half_extent: float, cells: int, paveme
     corner = (0.5 * size - half_extent) * np.array([c - s, s + c]) + (pose.x - x_min, pose.y - y_min)
     origin = corner / RESOLUTION_M - 0.5
     bitmap_from_cell = np.array([[-s * step, c * step, origin[0]], [c * step, s * step, origin[1]]])
-    bits = cv2.warpAffine(
+    bits: NDArray[np.uint8] = cv2.warpAffine(  # type: ignore[assignment]
         _bitmap(town),
         bitmap_from_cell,
         (cells, cells),

@@ -1,4 +1,4 @@
-"""Random legal drives through a town, handed to the car as a navigation map would: a coarse polyline and a start pose."""
+"""Random legal drives through a town, given to the car as a navigation map would: a coarse line and a start pose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A town: SUMO's road network and what stands beside the roads, shipped as two small files NAME.yaml and NAME.net.xml.gz."""
+"""A town: SUMO's road network and what stands beside the roads, in two small files, NAME.yaml and NAME.net.xml.gz."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Tree:
 class Town:
     """Everything static, in ``map``. ``net_file`` is what libsumo loads; its coordinates are the map's.
 
-    ``parked`` are cars and trucks at the kerb, ``obstacles`` cones and barriers; z is the centre of the box. ``bounds`` is
-    (x_min, x_max, y_min, y_max) around all roads with a margin.
+    ``parked`` are cars and trucks at the kerb, ``obstacles`` cones and barriers; z is the centre of the box.
+    ``bounds`` is (x_min, x_max, y_min, y_max) around all roads with a margin.
     """
 
     name: str
@@ -217,10 +217,10 @@ def _numbers(row: Any, count: int) -> list[float]:
 
 
 def _building(row: Any) -> Building:
-    *values, style = _numbers(row, 7)
+    x, y, yaw, length, width, height, style = _numbers(row, 7)
     if not (style == int(style) and 0 <= style < FACADES):
         raise ValueError(f"facade style must be 0..{FACADES - 1}, got {style}")
-    building = Building(*values, style=int(style))
+    building = Building(x, y, yaw, length, width, height, int(style))
     if not min(building.length, building.width, building.height) > 0:
         raise ValueError(f"a building needs a positive size, got {row!r}")
     return building
@@ -246,7 +246,7 @@ def save_town(town: Town, directory: Path) -> Path:
         f"net: {net_name}",
         f"net_sha256: {hashlib.sha256(network).hexdigest()}",
     ]
-    rows = {
+    rows: dict[str, list[list[Any]]] = {
         "buildings": [[b.x, b.y, b.yaw, b.length, b.width, b.height, b.style] for b in town.buildings],
         "trees": [[t.x, t.y, t.height, t.radius] for t in town.trees],
         "parked": [_row(item) for item in town.parked],

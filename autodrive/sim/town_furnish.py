@@ -1,4 +1,4 @@
-"""Puts a town around a road network: houses, trees, cars parked at the kerb, road works. The same seed, the same town."""
+"""Puts a town around a road network: houses, trees, cars parked at the kerb, road works; all drawn from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The road network of a town as SUMO states it: lanes, ways through junctions, crossings and areas, read from a net file."""
+"""The road network of a town as SUMO's net file states it: lanes, ways through junctions, crossings and areas."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Lane:
 class Connection:
     """A way for cars through a junction: path (N, 2) from the end of ``from_lane`` to the start of ``to_lane``.
 
-    ``direction`` is SUMO's: s straight, l / r left or right, L / R slightly so. ``yields`` says that cars on it must give way
-    to other cars, ``stops`` that they must stop first.
+    ``direction`` is SUMO's: s straight, l / r left or right, L / R slightly so. ``yields`` says that cars on it must
+    give way to other cars, ``stops`` that they must stop first.
     """
 
     from_lane: str
@@ -173,26 +173,50 @@ def _connections(root: ElementTree.Element, lanes: dict[str, Lane], paths: dict[
     links = [(f"{c.attrib['from']}_{c.attrib['fromLane']}", c) for c in root.iter("connection")]
     # a left turn may be cut in two internal lanes; the second is named by a connection that starts at the first
     onward = {source: c.get("via") for source, c in links if source in paths}
+    yielding = _yielding(root)
     for source, link in links:
         target = f"{link.attrib['to']}_{link.attrib['toLane']}"
         if source not in lanes or target not in lanes:
             continue
         pieces = [lanes[source].centerline[-1:]]
-        via = link.get("via")
+        via = first = link.get("via", "")
         while via:
             pieces.append(paths[via])
             via = onward.get(via)
         path = np.concatenate([*pieces, lanes[target].centerline[:1]])
         steps = np.hypot(*np.diff(path, axis=0).T)
-        state = link.get("state", "M")
         yield Connection(
             from_lane=source,
             to_lane=target,
             path=path[np.concatenate([[True], steps > 1e-3])],
             direction=link.get("dir", "s"),
-            yields=state != "M",
-            stops=state in ("s", "w"),
+            yields=bool(first) and _link(first) in yielding,
+            stops=link.get("state") in ("s", "w"),
         )
+
+
+def _yielding(root: ElementTree.Element) -> set[tuple[str, int]]:
+    """Links, as (junction, index), on which one must give way to cars.
+
+    A connection's state will not do: it is "m" also where only people on a crossing have priority.
+    """
+    found = set()
+    for node in root.iter("junction"):
+        name = node.attrib["id"]
+        # links come in the order of intLanes, those of cars before those of crossings
+        cars = sum(not lane.startswith(f":{name}_c") for lane in node.get("intLanes", "").split())
+        for request in node.iter("request"):
+            index, response = int(request.attrib["index"]), request.attrib["response"]
+            # one digit per link, the last for link 0
+            if index < cars and ("1" in response[::-1][:cars] or node.get("type") == "allway_stop"):
+                found.add((name, index))
+    return found
+
+
+def _link(via: str) -> tuple[str, int]:
+    """(junction, index) of the link whose first internal lane is ``via``: SUMO numbers those by link."""
+    junction, edge, lane = via.removeprefix(":").rsplit("_", 2)
+    return junction, int(edge) + int(lane)
 
 
 def _crossing(edge: ElementTree.Element) -> Crossing:

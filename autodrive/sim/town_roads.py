@@ -61,7 +61,7 @@ def draw_street_plan(seed: int) -> StreetPlan:
 
     links = _remove_some(rng, _grid_links(columns, rows), on_avenue)
     degree = {node: sum(node in link for link in links) for node in position}
-    roads = []
+    roads: list[Road] = []
     for chain in _chains(links, degree):
         middle = _bend(rng, np.array([position[node] for node in chain]))
         main = on_avenue(chain)
@@ -111,9 +111,9 @@ def _edge_xml(road: Road, forward: bool) -> str:
     shape = " ".join(f"{x:.2f},{y:.2f}" for x, y in line)
     strip = f'<lane index="0" disallow="all" width="{PARKING_M}"/>' if parking else ""
     return (
-        f'<edge id="{road.name}{"f" if forward else "b"}" from="{_id(start)}" to="{_id(end)}" priority="{road.priority}" '
-        f'numLanes="{road.lanes + parking}" speed="{SPEED_LIMIT}" width="{road.lane_width}" sidewalkWidth="{SIDEWALK_M}" '
-        f'spreadType="right" shape="{shape}">{strip}</edge>'
+        f'<edge id="{road.name}{"f" if forward else "b"}" from="{_id(start)}" to="{_id(end)}" '
+        f'priority="{road.priority}" numLanes="{road.lanes + parking}" speed="{SPEED_LIMIT}" '
+        f'width="{road.lane_width}" sidewalkWidth="{SIDEWALK_M}" spreadType="right" shape="{shape}">{strip}</edge>'
     )
 
 
@@ -218,7 +218,7 @@ def _tangent(three: Array) -> float:
 
 
 def _arc(corner: Array, ahead: Array, onward: Array, cut: float) -> Array:
-    """Points of the bend between the tangent points ``cut`` [m] before and after a corner (Bezier, close to a circle)."""
+    """Points of the bend between the tangent points ``cut`` [m] before and after a corner: Bezier, nearly a circle."""
     onward = onward / np.hypot(*onward)
     start, end = corner - ahead * cut, corner + onward * cut
     turn = abs(math.atan2(ahead[0] * onward[1] - ahead[1] * onward[0], float(ahead @ onward)))

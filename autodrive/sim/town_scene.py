@@ -1,7 +1,8 @@
-"""The static scene of a town for MuJoCo: ground, asphalt, pavement and paint as a few merged meshes, houses and trees."""
+"""The static scene of a town for MuJoCo: ground, asphalt, pavement and paint as a few meshes, houses and trees."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -28,7 +29,7 @@ _YELLOW = (0.95, 0.72, 0.2)
 def add_town(spec: mujoco.MjSpec, town: Town, appearance: Appearance) -> None:
     """Add everything that never moves, except what is parked or put up (see ``actors.add_static_actor`` for those).
 
-    Geom names start with "town/". The plane "town/ground" and the buildings collide (contype 1); all else is for the eye.
+    Geom names start with "town/". The plane "town/ground" and the buildings collide (contype 1), nothing else does.
     Materials "asphalt", "grass", "sidewalk" and "facade0".. carry the appearance's colours.
     """
     # the seed, not a new field: the centre line's colour belongs to a country, hence to a scene
@@ -74,7 +75,7 @@ def _materials(appearance: Appearance, centre_rgb: Rgb) -> dict[str, Rgb]:
 def _leaves(appearance: Appearance) -> list[Rgb]:
     rng = np.random.default_rng([appearance.seed, 0x1EAF])
     base = np.array([0.8, 0.95, 0.75]) * appearance.grass_rgb
-    return [tuple(np.clip(base * rng.uniform(0.7, 1.2, 3), 0.05, 1.0).tolist()) for _ in range(4)]  # type: ignore[misc]
+    return [tuple(np.clip(base * rng.uniform(0.7, 1.2, 3), 0.05, 1.0).tolist()) for _ in range(4)]
 
 
 def _add_ground(spec: mujoco.MjSpec, town: Town) -> None:
@@ -117,7 +118,7 @@ def _walls(lines: BaseGeometry) -> Array:
     quads = []
     for line in shapely.get_parts(shapely.line_merge(lines)):
         points = np.array(line.coords) if line.geom_type == "LineString" else np.empty((0, 2))
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in itertools.pairwise(points):
             foot_a, foot_b = (*a, 0.0), (*b, 0.0)
             top_a, top_b = (*a, SIDEWALK_HEIGHT_M), (*b, SIDEWALK_HEIGHT_M)
             quads += [(foot_a, foot_b, top_b), (foot_a, top_b, top_a)]

@@ -1,4 +1,4 @@
-"""What the ground of a town is made of: asphalt, pavement and paint as polygons. Masks and meshes both come from here."""
+"""What the ground of a town is made of: asphalt, pavement and paint as polygons, for masks and meshes alike."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ SOLID_BEFORE_JUNCTION_M = 12.0
 ZEBRA_STRIPE_M = 0.5
 _SEAM_M = 0.03  # closes hairline gaps between neighbouring lanes
 _TOLERANCE_M = 0.02
+_SLIT_M = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +46,15 @@ def build_surface(network: Network) -> Surface:
     corners = _union(shapely.Polygon(area) for area in network.walking_areas)
     walks = _union(_strip(lane) for lane in network.lanes if lane.kind == "sidewalk")
     asphalt = _union(_strip(lane) for lane in network.lanes if lane.kind != "sidewalk")
-    junctions = _union(shapely.Polygon(area) for area in network.junctions).difference(corners)
+    junctions = _union(shapely.Polygon(area) for area in network.junctions)
     crosswalks = _union(shapely.Polygon(crossing.polygon) for crossing in network.crossings)
-    road = _tidy(_union([asphalt, junctions, crosswalks.difference(corners)]).difference(walks))
+    pavement = _union([walks, corners])
+    road = _without_slits(_tidy(_union([asphalt, junctions, crosswalks]).difference(pavement)), asphalt)
     separators, centres = _lines(network.lanes)
     stops = [shapely.LineString(s).buffer(STOP_LINE_WIDTH_M / 2, cap_style="flat") for s in network.stop_lines]
     return Surface(
         road=road,
-        pavement=_tidy(_union([walks, corners]).difference(road)),
+        pavement=_tidy(_union([pavement, junctions]).difference(road)),
         lane_lines=_union(separators).intersection(road),
         centre_lines=_union(centres).intersection(road),
         stop_lines=_union(stops),
@@ -84,6 +86,12 @@ def _union(parts: Iterable[BaseGeometry]) -> BaseGeometry:
 def _tidy(area: BaseGeometry) -> BaseGeometry:
     closed = area.buffer(_SEAM_M, join_style="mitre").buffer(-_SEAM_M, join_style="mitre")
     return closed.simplify(_TOLERANCE_M).buffer(0)
+
+
+def _without_slits(road: BaseGeometry, asphalt: BaseGeometry) -> BaseGeometry:
+    """Leave out the cracks that SUMO's polygons leave between, and the scraps beyond, the pavements of a junction."""
+    opened = road.buffer(-_SLIT_M / 2, join_style="mitre").buffer(_SLIT_M / 2, join_style="mitre").intersection(road)
+    return shapely.union_all([part for part in shapely.get_parts(opened) if part.intersection(asphalt).area > 1.0])
 
 
 def _lines(lanes: tuple[Lane, ...]) -> tuple[list[BaseGeometry], list[BaseGeometry]]:
