@@ -179,7 +179,8 @@ def _connections(root: ElementTree.Element, lanes: dict[str, Lane], paths: dict[
         if source not in lanes or target not in lanes:
             continue
         pieces = [lanes[source].centerline[-1:]]
-        via = first = link.get("via", "")
+        first = link.get("via", "")
+        via: str | None = first
         while via:
             pieces.append(paths[via])
             via = onward.get(via)
