@@ -1,4 +1,4 @@
-"""How vehicles and cyclists may move: turn on as now, straight, along the route, off to a side, brake, stay, pull out.
+"""How vehicles and cyclists may move: as now, straight, along the route, faster, off to a side, braking, staying.
 
 The weights are judgement, not measurement: they rank the ways and never give one of them up while it is possible.
 """
@@ -9,12 +9,13 @@ import numpy as np
 
 from autodrive.forecast import motion
 from autodrive.forecast.ground import free_probability
-from autodrive.forecast.view import Array, ForecastConfig, Mask, View, Way
+from autodrive.forecast.view import Array, ForecastConfig, View, Way
 from autodrive.localization.route_line import RouteLine
 from autodrive.scene import GroundGrid
 
 PULL_OUT_SPEED = 4.0
-PULL_OUT_ACCELERATION = 1.2
+GATHER_SPEED = 8.0
+SETTING_OFF = 1.4  # m/s2
 TURN_MIN_SPEED = 2.5
 
 
@@ -29,21 +30,24 @@ def vehicle_ways(view: View, cfg: ForecastConfig) -> list[Way]:
         (0.35 * moving, motion.constant_turn(view.pose, v, rate, t)),
         (0.25 * moving, motion.ahead(view.pose, v[:, None] * t)),
         (0.12 * moving, motion.braking(view.pose, v, cfg.braking, t)),
+        (0.1 * moving, motion.braking(view.pose, v, cfg.slowing, t)),
         (0.92 * ~moving, motion.rest(view.pose, t)),
     ]
-    standing = np.zeros_like(v)
-    pull_out = motion.speeding_up(standing, standing + PULL_OUT_SPEED, PULL_OUT_ACCELERATION, t)
+    # who stands may pull out, who rolls slowly may gather speed
+    target = np.where(moving, np.maximum(v, GATHER_SPEED), PULL_OUT_SPEED)
+    faster = motion.speeding_up(v * moving, target, SETTING_OFF, t)
+    weight = np.where(moving, 0.12 * (v > 0) * np.clip(1.5 - v / GATHER_SPEED, 0.0, 1.0), 0.08)
     if view.line is None:
-        ways.append((0.08 * ~moving, motion.ahead(view.pose, pull_out)))
+        ways.append((weight, motion.ahead(view.pose, faster)))
     else:
-        ways += _route_ways(view, view.line, moving, pull_out, cfg)
+        ways += _route_ways(view, view.line, weight, faster, cfg)
     if view.free is not None:
         ways += [_turn_way(view, view.free, side, cfg) for side in (1.0, -1.0)]
     return ways
 
 
-def _route_ways(view: View, line: RouteLine, moving: Mask, pull_out: Array, cfg: ForecastConfig) -> list[Way]:
-    """Following the route's bends at constant offset if moving; pulling out into the lane ahead if standing."""
+def _route_ways(view: View, line: RouteLine, weight: Array, faster: Array, cfg: ForecastConfig) -> list[Way]:
+    """Following the route's bends at constant offset, and the ``faster`` way (N, T) [m] of ``weight`` along it."""
     v, t, pose = view.along, view.t, view.pose
     agreement = np.cos(pose[:, 2] - line.heading(view.s))
     near = (np.abs(view.d) < cfg.route_reach_m) & (np.abs(agreement) > np.cos(cfg.route_angle))
@@ -52,13 +56,14 @@ def _route_ways(view: View, line: RouteLine, moving: Mask, pull_out: Array, cfg:
     sign = np.where(backwards, -1.0, 1.0)[:, None]
     s, d = view.s[:, None], np.repeat(view.d[:, None], len(t), axis=1)
     follow = motion.along_route(line, s + sign * v[:, None] * t, d, backwards)
-    # who parks at the side of the lane moves into its middle; who stands in it goes on
+    # who parks at the side of the lane moves into its middle as it pulls out
     ease = np.clip(t / 3.0, 0.0, 1.0)
     ease = ease**2 * (3 - 2 * ease)
-    lateral = np.where(backwards[:, None], d, d * (1 - ease))
-    leave = motion.along_route(line, s + sign * pull_out, lateral, backwards)
-    leave = np.where(near[:, None, None], leave, motion.ahead(pose, pull_out))
-    return [(0.4 * (moving & near), follow), (0.08 * ~moving, leave)]
+    moving = np.abs(v) >= cfg.standing_speed
+    lateral = np.where((backwards | moving)[:, None], d, d * (1 - ease))
+    gather = motion.along_route(line, s + sign * faster, lateral, backwards)
+    gather = np.where(near[:, None, None], gather, motion.ahead(pose, faster))
+    return [(0.4 * (moving & near), follow), (weight, gather)]
 
 
 def _turn_way(view: View, free: GroundGrid, side: float, cfg: ForecastConfig) -> Way:

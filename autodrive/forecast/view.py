@@ -28,6 +28,7 @@ class ForecastConfig:
     dt: float = 0.25
     standing_speed: float = 0.3
     braking: float = 3.0
+    slowing: float = 1.2
     max_lateral_acceleration: float = 4.0
     route_reach_m: float = 8.0
     route_angle: float = 0.6
