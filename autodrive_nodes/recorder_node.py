@@ -6,15 +6,14 @@ simulation or of a replayed bag is in its time and not in ours.
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import struct
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import cv2
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
@@ -147,11 +146,16 @@ def open_bag(path: Path, topics: dict[str, Topic]) -> BagWriter:
 
 
 def _definitions(packages: Iterable[str]) -> list[Path]:
-    """The share directories in which installed message packages keep their .msg files."""
-    found: list[Any] = []
-    for package in sorted(set(packages)):
-        try:
-            found.append(Path(get_package_share_directory(package)))
-        except PackageNotFoundError as error:
-            raise EnvironmentProblem(f"message package {package} is not installed; run `make setup`") from error
-    return found
+    """The share directories in which installed message packages keep their .msg files.
+
+    They are found from the Python modules, since the ament index needs an environment variable that pip does not set.
+    """
+    return [_share(package) for package in sorted(set(packages))]
+
+
+def _share(package: str) -> Path:
+    module = importlib.import_module(package)
+    for prefix in Path(str(module.__file__)).resolve().parents:
+        if (prefix / "share" / package / "msg").is_dir():
+            return prefix / "share" / package
+    raise EnvironmentProblem(f"message package {package} is installed without its definitions; run `make setup`")

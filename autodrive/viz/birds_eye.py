@@ -22,7 +22,16 @@ from autodrive.scene import (
 from autodrive.viz import colors
 
 SHIFT = 4  # cv2 sub-pixel bits
-FREE_THRESHOLD = 0.5
+
+
+def _free_shades() -> NDArray[np.uint8]:
+    """Colours (1, 256, 3) of the probability 0..255 that a cell is free, from background to free."""
+    blend = np.clip((np.arange(256)[:, None] / 255 - 0.2) / 0.6, 0, 1)
+    tint, background = np.array(colors.GROUND[GroundClass.FREE]), np.array(colors.BACKGROUND)
+    return (background * (1 - blend) + tint * blend).astype(np.uint8)[None]
+
+
+FREE_SHADES = _free_shades()
 
 
 class BirdsEye:
@@ -31,7 +40,7 @@ class BirdsEye:
     def __init__(self, extent: GridExtent, size: int) -> None:
         self.extent = extent
         self.scale = size / (extent.x_max - extent.x_min)
-        self.image: NDArray[np.uint8] = np.full((size, size, 3), colors.BACKGROUND, np.uint8)
+        self.image: NDArray[np.uint8] = colors.blank(size, size, colors.BACKGROUND)
 
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
         """Fixed-point pixel coordinates (M, 2) of base_link points (M, 2)."""
@@ -40,8 +49,8 @@ class BirdsEye:
         return np.round(np.stack([u, v], axis=1) * (1 << SHIFT)).astype(np.int32)
 
     def ground(self, grid: GroundGrid) -> None:
-        """Paint free cells; the grid may have any extent."""
-        free = np.clip(grid.probability[int(GroundClass.FREE)], 0, 1)
+        """Paint free cells, first of all, over whatever is there; the grid may have any extent."""
+        free = np.clip(grid.probability[int(GroundClass.FREE)] * 255, 0, 255).astype(np.uint8)
         size = self.image.shape[0]
         span = grid.extent.x_max - grid.extent.x_min
         zoom = self.scale * span / free.shape[0]
@@ -52,10 +61,8 @@ class BirdsEye:
                 [0, -zoom, (self.extent.x_max - grid.extent.x_min) * self.scale - zoom / 2],
             ]
         )
-        warped = cv2.warpAffine(free.astype(np.float32), matrix, (size, size), flags=cv2.INTER_LINEAR)
-        blend = np.clip((warped[..., None] - 0.2) / 0.6, 0, 1)
-        tint = np.array(colors.GROUND[GroundClass.FREE], np.float32)
-        self.image[:] = (self.image * (1 - blend) + tint * blend).astype(np.uint8)
+        warped = cv2.warpAffine(free, matrix, (size, size), flags=cv2.INTER_LINEAR)
+        self.image[:] = cv2.LUT(cv2.merge([warped] * 3), FREE_SHADES)
 
     def markings(self, markings: GroundMarkings) -> None:
         """Dot the paint on the ground in the colour of its kind."""

@@ -35,7 +35,7 @@ class DriveView:
 
 def compose(view: DriveView, rig: Rig, title: str, footprint: tuple[float, float, float]) -> NDArray[np.uint8]:
     """Return the RGB frame (HEIGHT, WIDTH, 3); ``footprint`` is front, rear overhang and width of the ego in metres."""
-    canvas = np.full((HEIGHT, WIDTH, 3), colors.PANEL, np.uint8)
+    canvas = colors.blank(HEIGHT, WIDTH, colors.PANEL)
     canvas[HEADER:, : WIDTH - BODY] = _cameras(view, rig)
     canvas[HEADER:, WIDTH - BODY :] = _birds_eye(view, rig, footprint)
     _header(canvas, view, title)
@@ -46,7 +46,7 @@ def _cameras(view: DriveView, rig: Rig) -> NDArray[np.uint8]:
     columns = 2 if len(rig.cameras) > 1 else 1
     rows = -(-len(rig.cameras) // columns)
     width = WIDTH - BODY
-    mosaic = np.full((BODY, width, 3), colors.BACKGROUND, np.uint8)
+    mosaic = colors.blank(BODY, width, colors.BACKGROUND)
     tile_w, tile_h = width // columns, BODY // rows
     for k, (camera, image) in enumerate(zip(rig.cameras, view.images, strict=True)):
         picture = np.ascontiguousarray(image)
