@@ -181,10 +181,21 @@ def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
     return found
 
 
+def _in_sight(rng: np.random.Generator, lane: Lane, length: float) -> float:
+    """Where something ``length`` long may begin: away from junctions, and on the straightest of a few places."""
+    places = rng.uniform(_CLEAR_OF_WORKS_M, lane.length - _CLEAR_OF_WORKS_M - length, 8)
+
+    def turn(s: float) -> float:
+        yaws = [_along(lane.centerline, v).yaw for v in (s - 20.0, s, s + length, s + length + 20.0)]
+        return float(np.ptp(np.unwrap(yaws)))
+
+    return float(min(places, key=turn))
+
+
 def _standing_in_lane(rng: np.random.Generator, lane: Lane) -> DetectedObject:
     """A vehicle stopped at the kerb where there is no room for it."""
     item = _vehicle(rng, Pose2(0.0, 0.0, 0.0), van=rng.random() < 0.4)
-    s = rng.uniform(_CLEAR_OF_WORKS_M, lane.length - _CLEAR_OF_WORKS_M)
+    s = _in_sight(rng, lane, 0.0)
     return _moved(item, _along(lane.centerline, s, -lane.width / 2 + rng.uniform(*KERB_GAP_M) + item.width / 2))
 
 
@@ -193,7 +204,7 @@ def _road_works(rng: np.random.Generator, lane: Lane) -> Iterable[DetectedObject
     reach = rng.uniform(1.0, 1.7)  # from the kerb into the lane
     count = int(rng.integers(2, 5))
     length = 1.9 * count
-    first = rng.uniform(_CLEAR_OF_WORKS_M, lane.length - _CLEAR_OF_WORKS_M - length)
+    first = _in_sight(rng, lane, length)
     kerb = -lane.width / 2
     for k, share in enumerate((0.2, 0.55, 0.9)):
         yield _thing(ObjectClass.CONE, _along(lane.centerline, first - 5.0 + 1.8 * k, kerb + share * reach))
