@@ -17,7 +17,7 @@ import libsumo
 from autodrive.errors import EnvironmentProblem, InputError
 from autodrive.geometry import Pose2
 from autodrive.scene import ObjectClass
-from autodrive.sim.car_model import FRONT_OVERHANG_M, LENGTH_M, WHEELBASE_M, WIDTH_M
+from autodrive.sim.car_model import FRONT_OVERHANG_M, LENGTH_M, REAR_OVERHANG_M, WHEELBASE_M, WIDTH_M
 from autodrive.sim.traffic_motion import Body, Motion, RoadUser
 from autodrive.sim.traffic_net import TrafficNet, distance, lane_length, place_on
 from autodrive.sim.world import TICK_S
@@ -32,6 +32,7 @@ _PROLONG_TICKS = 5
 _TRIGGER_M = (22.0, 45.0)  # a waiting pedestrian sets off when the ego is this close
 _WAIT_S = 1e6
 _STRIDE_SPEED = 1.3
+_STANDING_SPEED = 0.5
 _ANY_LANE = 6  # moveToXY: not bound to the route (2) nor to lanes that SUMO's cars may use (4)
 
 
@@ -43,7 +44,7 @@ class TrafficCounts:
     trucks: int = 4
     cyclists: int = 5
     pedestrians: int = 35
-    crossing: int = 12
+    crossing: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,18 @@ class Traffic:
     """One traffic simulation; ``reset`` first, then ``step`` once per tick. Only the one reset last can be stepped."""
 
     def __init__(self, net_file: Path, counts: TrafficCounts | None = None, closed_lanes: Sequence[str] = ()) -> None:
-        """``closed_lanes`` are driven by nobody but the ego, because something stands on them."""
+        """``closed_lanes`` are driven by nobody but the ego, because something stands on them.
+
+        ``net_file`` must be sound, as ``load_town`` makes sure: libsumo 1.28 ends the process on a damaged one.
+        """
         if not net_file.is_file():
             raise InputError(f"traffic: SUMO net {net_file} does not exist")
         self._net_file = net_file
         self._counts = counts or TrafficCounts()
         self._closed = frozenset(closed_lanes)
 
-    def reset(self, seed: int, route_edges: Sequence[str], lane: int, ego: Pose2) -> None:
-        """Start anew: the ego's base_link stands at ``ego``, on lane index ``lane`` of the first of ``route_edges``."""
+    def reset(self, seed: int, route_edges: Sequence[str], ego: Pose2) -> None:
+        """Start anew with the ego's base_link at ``ego``; pedestrians will cross the streets of ``route_edges``."""
         self._load(seed)
         self._rng = random.Random(seed)
         self._tick = 0
@@ -88,8 +92,9 @@ class Traffic:
         self._bodies: dict[str, tuple[Body, _Kind]] = {}
         self._walk_ends: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
+        self._halted: set[str] = set()
         self._net = TrafficNet({k.sumo_class for k in (_CAR, _TRUCK, _CYCLIST, _WALKER)}, self._closed)
-        self._add_ego(route_edges, lane, ego)
+        self._add_ego(ego)
         self._add_vehicles(ego)
         self._add_walkers(route_edges)
         libsumo.simulationStep()
@@ -105,6 +110,7 @@ class Traffic:
             )
         self._mirror_ego(ego, speed)
         self._send_waiting(ego)
+        self._heed_ego(ego, speed)
         self._prolong_drives()
         self._prolong_walks()
         libsumo.simulationStep()
@@ -131,38 +137,34 @@ class Traffic:
             *("--collision.action", "warn", "--collision.mingap-factor", "0"),
             *("--time-to-teleport", "-1", "--lanechange.duration", "3", "--time-to-impatience", "30"),
         ]
-        try:
-            if _open:
-                libsumo.load(options)
-            else:
-                libsumo.start(["sumo", *options])
-        except libsumo.TraCIException as error:
-            raise InputError(f"traffic: SUMO cannot load {self._net_file}: {error}") from error
+        if _open:
+            libsumo.load(options)
+        else:
+            libsumo.start(["sumo", *options])
         _open[:] = [self]
 
     # --- the ego ---
 
-    def _add_ego(self, route_edges: Sequence[str], lane: int, ego: Pose2) -> None:
+    def _add_ego(self, ego: Pose2) -> None:
         libsumo.vehicletype.copy("DEFAULT_VEHTYPE", "ego")
         libsumo.vehicletype.setLength("ego", LENGTH_M)
         libsumo.vehicletype.setWidth("ego", WIDTH_M)
-        # beyond its goal, so that SUMO never takes it out as arrived
-        beyond = self._net.random_route(self._rng, "passenger", "ego", route_edges[-1])
-        self._ego_route = (*route_edges, *beyond[1:])
-        self._insert_ego(lane)
+        self._insert_ego()
         libsumo.simulationStep()
         self._mirror_ego(ego, 0.0)
 
-    def _insert_ego(self, lane: int | str) -> None:
+    def _insert_ego(self) -> None:
+        """Enter it anywhere: it is moved to its place at once, and SUMO finds what route that place belongs to."""
+        edge, lane = self._net.random_lane(self._rng, "passenger")
         route = f"ego/{self._tick}"
-        libsumo.route.add(route, self._ego_route)
+        libsumo.route.add(route, [edge])
         libsumo.vehicle.add("ego", route, typeID="ego", departLane=str(lane), departPos="base", departSpeed="0")
         libsumo.vehicle.setSpeedMode("ego", 0)
         libsumo.vehicle.setLaneChangeMode("ego", 0)
 
     def _mirror_ego(self, ego: Pose2, speed: float) -> None:
         if "ego" not in libsumo.vehicle.getIDList():
-            self._insert_ego("free")
+            self._insert_ego()
         x, y = ego.x + _FRONT_M * math.cos(ego.yaw), ego.y + _FRONT_M * math.sin(ego.yaw)
         libsumo.vehicle.moveToXY("ego", "", -1, x, y, angle=(90 - math.degrees(ego.yaw)) % 360, keepRoute=_ANY_LANE)
         libsumo.vehicle.setSpeed("ego", max(0.0, speed))
@@ -251,10 +253,33 @@ class Traffic:
     def _send_waiting(self, ego: Pose2) -> None:
         for name, trigger in list(self._waiting.items()):
             if distance(libsumo.person.getPosition(name), (ego.x, ego.y)) < trigger:
-                libsumo.person.setSpeed(name, _STRIDE_SPEED * libsumo.person.getSpeedFactor(name))
+                self._let_walk(name)
                 del self._waiting[name]
             else:
                 libsumo.person.setSpeed(name, 0.0)
+
+    def _heed_ego(self, ego: Pose2, speed: float) -> None:
+        """Nobody runs into a car that is plainly there: SUMO trusts its rules, and looks no further once it has begun.
+
+        Walkers halt before a car that stands; drivers brake for one that is in the way, whoever has right of way.
+        """
+        standing = abs(speed) < _STANDING_SPEED
+        for name, motion in self._motions.items():
+            if name in self._waiting:
+                continue
+            walks = motion.body.label == ObjectClass.PEDESTRIAN
+            if (standing or not walks) and motion.would_enter(ego, -REAR_OVERHANG_M, _FRONT_M, WIDTH_M / 2):
+                (libsumo.person if walks else libsumo.vehicle).setSpeed(name, 0.0)
+                self._halted.add(name)
+            elif name in self._halted:
+                self._halted.discard(name)
+                if walks:
+                    self._let_walk(name)
+                else:
+                    libsumo.vehicle.setSpeed(name, -1.0)  # SUMO decides again
+
+    def _let_walk(self, name: str) -> None:
+        libsumo.person.setSpeed(name, _STRIDE_SPEED * libsumo.person.getSpeedFactor(name))
 
     def _prolong_walks(self) -> None:
         for name in libsumo.person.getIDList():
