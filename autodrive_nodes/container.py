@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from autodrive.errors import AutodriveError
+from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.graph import NodeSpec, Options, build
 from autodrive_nodes.lifecycle_manager import LifecycleManager
 from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
@@ -19,12 +20,19 @@ from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
 MANAGER = "manager"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Host a group until SIGINT or SIGTERM."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """``group`` and ``options``; what launch_ros adds (``--ros-args ...``) is kept in ``ros_args``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--group", required=True, help=f"a process group of the system, or {MANAGER!r}")
     parser.add_argument("--options", default="{}", help="JSON of autodrive_nodes.graph.Options")
     args, ros_args = parser.parse_known_args(argv)
+    args.ros_args = ros_args
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Host a group until SIGINT or SIGTERM."""
+    args = parse_arguments(argv)
     try:
         system = build(Options.from_json(args.options))
         if args.group != MANAGER and args.group not in system.groups:
@@ -32,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AutodriveError as error:
         sys.stderr.write(f"{FATAL_PREFIX}{error}\n")
         return 1
-    rclpy.init(args=ros_args, signal_handler_options=SignalHandlerOptions.ALL)
+    remove_stale_segments()
+    rclpy.init(args=args.ros_args, signal_handler_options=SignalHandlerOptions.ALL)
     if args.group == MANAGER:
         return LifecycleManager(system.order).run()
     nodes = [_create(spec) for spec in system.groups[args.group]]

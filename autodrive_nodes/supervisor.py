@@ -31,6 +31,7 @@ from autodrive_nodes.stage_node import FATAL_PREFIX
 STOP_TIMEOUT_S = 15.0
 START_TIMEOUT_S = 90.0
 STALL_TIMEOUT_S = 60.0
+LAST_WORDS_S = 2.0
 DOMAINS = range(1, 41)
 Progress = Callable[[dict[str, Any]], None]
 
@@ -42,9 +43,8 @@ def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     minute. Whatever happens, no process is left behind.
     """
     system = build(options)
-    remove_stale_segments()
     domain, lock = _free_domain()
-    logs = Path(options.out) / "log"
+    logs = Path(options.out or tempfile.mkdtemp(prefix="autodrive-")) / "log"
     logs.mkdir(parents=True, exist_ok=True)
     supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
     try:
@@ -63,7 +63,7 @@ class _Supervisor:
         quiet = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         self._environment = {**os.environ, **quiet, **environment}
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
+        self._lines: queue.Queue[tuple[str, str | None]] = queue.Queue()  # None: the process has ended
 
     def start(self, group: str, options: Options) -> None:
         command = [sys.executable, "-m", "autodrive_nodes.container", "--group", group, "--options", options.to_json()]
@@ -89,35 +89,48 @@ class _Supervisor:
                 log.write(line)
                 log.flush()
                 self._lines.put((group, line.rstrip("\n")))
-        self._lines.put((group, ""))  # end of output: the process is gone
+        self._lines.put((group, None))
 
     def follow(self, on_progress: Progress) -> dict[str, Any]:
         """Read what the processes say until one says DONE."""
         patience = START_TIMEOUT_S
-        fatal = ""
         while True:
             try:
                 group, line = self._lines.get(timeout=patience)
             except queue.Empty:
                 raise AutodriveError(self._stalled(patience)) from None
+            if line is None:
+                raise AutodriveError(self._fatal_line() or self._died(group))
             word, _, rest = line.partition(" ")
             if line.startswith(FATAL_PREFIX):
-                fatal = fatal or line.removeprefix(FATAL_PREFIX)
-            elif word == READY:
+                raise AutodriveError(line.removeprefix(FATAL_PREFIX))
+            if word == READY:
                 patience = STALL_TIMEOUT_S
             elif word == "PROGRESS":
                 on_progress(json.loads(rest))
             elif word == "DONE":
                 result: dict[str, Any] = json.loads(rest)
                 return result
-            elif not line and self._processes[group].wait() is not None:
-                raise AutodriveError(fatal or self._died(group))
+
+    def _fatal_line(self) -> str:
+        """Why a process ended is often said by another one, whose output may still be on its way."""
+        deadline = time.monotonic() + LAST_WORDS_S
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                _, line = self._lines.get(timeout=left)
+            except queue.Empty:
+                break
+            if line is not None and line.startswith(FATAL_PREFIX):
+                return line.removeprefix(FATAL_PREFIX)
+        return ""
 
     def _died(self, group: str) -> str:
         log = self._logs / f"{group}.log"
-        text = log.read_text().strip().splitlines()
-        last = text[-1] if text else "it said nothing"
-        return f"process {group!r} ended with status {self._processes[group].returncode} ({last}); see {log}"
+        status = self._processes[group].wait()
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        text = log.read_text(errors="replace").strip().splitlines()
+        last = f"; its last words: {text[-1]}" if text else ""
+        return f"process {group!r} {how}{last}; see {log}"
 
     def _stalled(self, patience: float) -> str:
         complaints = []

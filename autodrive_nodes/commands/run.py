@@ -53,13 +53,13 @@ def drive(args: argparse.Namespace, seed: int, out: Path) -> dict[str, Any]:
 
     Raises AutodriveError if the graph did not come up or broke; then no report is written.
     """
-    from autodrive.inference.manifest import read_manifest
+    from autodrive.inference.manifest import load_manifest
     from autodrive_nodes.graph import Options
     from autodrive_nodes.supervisor import run_system
 
     if not args.duration > 0:
         raise AutodriveError(f"--duration must be a positive number of seconds, got {args.duration}")
-    manifest = read_manifest(args.engine)
+    manifest = load_manifest(args.engine)
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").unlink(missing_ok=True)
     started = time.monotonic()
