@@ -14,7 +14,11 @@ from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Rig, load_rig, projecti
 from autodrive.scene import ObjectClass
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = {ObjectClass.CAR: (4.5, 1.9, 1.6), ObjectClass.PEDESTRIAN: (0.5, 0.5, 1.75), ObjectClass.CONE: (0.35, 0.35, 0.7)}
+SIZES = {
+    ObjectClass.CAR: (4.5, 1.9, 1.6),
+    ObjectClass.PEDESTRIAN: (0.5, 0.5, 1.75),
+    ObjectClass.CONE: (0.35, 0.35, 0.7),
+}
 COLORS = {ObjectClass.CAR: (200, 40, 40), ObjectClass.PEDESTRIAN: (40, 40, 220), ObjectClass.CONE: (240, 140, 20)}
 
 
@@ -23,7 +27,9 @@ def shipped_rig(name: str) -> Rig:
     return load_rig(ROOT / "config" / "rigs" / f"{name}.yaml")
 
 
-def _project(points: NDArray[np.float64], intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+def _project(
+    points: NDArray[np.float64], intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> NDArray[np.float64]:
     camera = points @ matrix[:, :3].T + matrix[:, 3]
     depth = np.where(np.abs(camera[:, 2]) < 1e-3, 1e-3, camera[:, 2])
     u = intrinsics[0] * camera[:, 0] / depth + intrinsics[2]

@@ -1,4 +1,4 @@
-"""Engine loading: what is exported runs alike, and nothing that is damaged or different is ever run. Perceiver memory."""
+"""What is exported runs alike, nothing that is damaged or different ever runs, and the perceiver remembers right."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_shapes_do_not_depend_on_the_number_of_cameras(network: VisionNetwork, c
     grid = (GRID_CELLS, GRID_CELLS)
     assert heat.shape == (1, 9, *grid) and ground.shape == (1, 4, *grid)
     assert box.shape == (1, len(BOX_CHANNELS), *grid) and features.shape == (1, CHANNELS, *grid)
-    assert 0 <= heat.min() and heat.max() <= 1
+    assert heat.min() >= 0 and heat.max() <= 1
 
 
 def test_the_order_of_cameras_does_not_matter(network: VisionNetwork) -> None:
@@ -115,7 +115,7 @@ def test_an_image_reaches_only_the_cells_that_its_camera_sees(network: VisionNet
     changed = dict(inputs, images=inputs["images"].copy())
     changed["images"][0] += 1.0  # camera 0 looks along +x
     difference = (outputs(network, inputs)[3] - outputs(network, changed)[3]).abs().sum(1)[0]
-    x, y = cell_centres(torch.from_numpy(inputs["extent"])[None], GRID_CELLS)
+    x, _ = cell_centres(torch.from_numpy(inputs["extent"])[None], GRID_CELLS)
     behind = (x < -2).reshape(GRID_CELLS, GRID_CELLS)
     assert difference[behind].max() == 0 and difference[~behind].max() > 0
 

@@ -20,9 +20,7 @@ RIG = shipped_rig("humanoid")
 def camera(width: int, height: int, distortion: tuple[float, ...] = (), model: str = "plumb_bob") -> Camera:
     focal = 0.6 * width
     K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-    return replace(
-        RIG.cameras[0], width=width, height=height, K=K, distortion=np.array(distortion, float), model=model
-    )
+    return replace(RIG.cameras[0], width=width, height=height, K=K, distortion=np.array(distortion, float), model=model)
 
 
 def rig_of(*cameras: Camera) -> Rig:

@@ -1,4 +1,4 @@
-"""Augmentation keeps images, geometry and labels true to each other; targets decode back to the objects they came from."""
+"""Augmentation keeps images, geometry and labels true to each other; targets decode back to their objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autodrive.data.augment import (
     turn_and_mirror,
     vary_light,
 )
-from autodrive.data.dataset import TrainingBatches, collate
+from autodrive.data.dataset import Source, TrainingBatches, collate
 from autodrive.data.sample import Sample, save_sample
 from autodrive.data.targets import ground_targets, make_targets, seen_by_cameras, visible_objects
 from autodrive.errors import InputError
@@ -215,12 +215,10 @@ def test_batches_depend_on_seed_and_step_alone(tmp_path) -> None:
     for name in ("car", "humanoid"):
         for seed in range(3):
             save_sample(tmp_path / f"{name}_train" / f"{seed}.npz", fake_sample(shipped_rig(name), seed))
-    sources = {tmp_path / f"{name}_train": shipped_rig(name).extent for name in ("car", "humanoid")}
+    sources = [Source(tmp_path, name, shipped_rig(name).extent) for name in ("car", "humanoid")]
     one, two = (TrainingBatches(sources, 4, 7, 100) for _ in range(2))
     one[0]
     for key, value in vars(one[5]).items():
         assert (value == getattr(two[5], key)).all(), key
-    with pytest.raises(InputError, match="holds no samples"):
-        TrainingBatches({tmp_path / "empty": RIG.extent}, 2, 0, 10)[0]
-
-
+    with pytest.raises(InputError, match="no samples of rig 'car'"):
+        TrainingBatches([Source(tmp_path / "empty", "car", RIG.extent)], 2, 0, 10)[0]

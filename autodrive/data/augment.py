@@ -44,7 +44,9 @@ class View:
     base_from_view: NDArray[np.float64]
 
 
-def plain_view(sample: Sample, extent: GridExtent, cameras: NDArray[np.int64] | None = None, memory: bool = True) -> View:
+def plain_view(
+    sample: Sample, extent: GridExtent, cameras: NDArray[np.int64] | None = None, memory: bool = True
+) -> View:
     """The sample unchanged, seen by some of its cameras (all by default), with or without its earlier frame."""
     chosen = np.arange(len(sample.images)) if cameras is None else cameras
     images = decode_images(tuple(sample.images[i] for i in chosen))
@@ -146,7 +148,7 @@ def vary_light(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         if noise:
             grain = np.empty(out.shape, np.int16)
             cv2.setRNGSeed(int(rng.integers(2**31)))
-            cv2.randn(grain, 0, noise)
+            cv2.randn(grain, np.zeros(3), np.full(3, noise))
             out = cv2.add(out, grain, dtype=cv2.CV_8U)
         varied.append(out)
     return np.stack(varied)

@@ -1,4 +1,4 @@
-"""Training checkpoints as .npz of named arrays and one JSON header: nothing is unpickled, a torn write is impossible."""
+"""Training checkpoints as .npz of named arrays and a JSON header: nothing is unpickled, no write is ever torn."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"checkpoint {path} cannot be read ({error}); start without --resume") from error
 
 
-def load_checkpoint(
-    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore a run in place; raises InputError when the file is damaged or of another network."""
     arrays = _read(path)
     for prefix, module in (("network", network), ("average", average)):

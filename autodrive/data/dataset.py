@@ -1,4 +1,4 @@
-"""Batches for training: which samples a step uses is a function of seed and step alone, so a resumed run goes on as it was."""
+"""Batches for training: seed and step alone decide which samples a step uses, so a resumed run goes on as it was."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GridExtent
 from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
 
-RESCAN_STEPS = 200
+RESCAN_STEPS = 50
 # samples kept in memory per worker; one is about 0.2 MB of JPEG and 0.4 MB of masks
 CACHED_SAMPLES = 4000
 
@@ -103,16 +103,28 @@ def list_samples(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.npz"))
 
 
-class TrainingBatches(Dataset[Batch]):
-    """Batch number ``step``: equal shares of every rig, drawn and augmented with a generator seeded by (seed, step).
+@dataclass(frozen=True)
+class Source:
+    """Training samples of one rig: every ``{rig}_train*`` folder below ``data``, and the grid that suits the rig."""
 
-    ``sources`` maps a directory of samples to the grid extent of its rig. Directories may still be filling: they are
-    listed again every RESCAN_STEPS.
+    data: Path
+    rig: str
+    extent: GridExtent
+
+    def files(self) -> list[Path]:
+        """The finished samples, sorted by folder and name."""
+        return sorted(self.data.glob(f"{self.rig}_train*/*.npz"))
+
+
+class TrainingBatches(Dataset[Batch]):
+    """Batch number ``step``: equal shares of every source, drawn and augmented with a generator seeded by (seed, step).
+
+    Folders may still be filling: they are listed again every RESCAN_STEPS.
     """
 
-    def __init__(self, sources: dict[Path, GridExtent], batch_size: int, seed: int, steps: int) -> None:
-        self.sources, self.batch_size, self.seed, self.steps = sources, batch_size, seed, steps
-        self._files: dict[Path, list[Path]] = {}
+    def __init__(self, sources: Sequence[Source], batch_size: int, seed: int, steps: int) -> None:
+        self.sources, self.batch_size, self.seed, self.steps = tuple(sources), batch_size, seed, steps
+        self._files: list[list[Path]] = []
         self._scanned_at = -1
         self._load = lru_cache(maxsize=CACHED_SAMPLES)(load_sample)
 
@@ -123,17 +135,15 @@ class TrainingBatches(Dataset[Batch]):
         """Build the batch of a step; raises InputError when a source has no sample."""
         cv2.setNumThreads(1)
         if step // RESCAN_STEPS != self._scanned_at:
-            self._files = {directory: list_samples(directory) for directory in self.sources}
+            self._files = [source.files() for source in self.sources]
             self._scanned_at = step // RESCAN_STEPS
         rng = np.random.default_rng([self.seed, step])
-        directories = list(self.sources)
-        examples = [self._example(directories[i % len(directories)], rng) for i in range(self.batch_size)]
-        return collate(examples)
+        return collate([self._example(i % len(self.sources), rng) for i in range(self.batch_size)])
 
-    def _example(self, directory: Path, rng: np.random.Generator) -> tuple[View, Targets]:
-        files = self._files[directory]
+    def _example(self, index: int, rng: np.random.Generator) -> tuple[View, Targets]:
+        source, files = self.sources[index], self._files[index]
         if not files:
-            raise InputError(f"{directory} holds no samples; generate some with: autodrive train perception --generate")
+            raise InputError(f"no samples of rig {source.rig!r} below {source.data}; add --generate to make them")
         sample: Sample = self._load(files[int(rng.integers(len(files)))])
-        view = augment(sample, self.sources[directory], rng)
+        view = augment(sample, source.extent, rng)
         return view, make_targets(view, sample.masks, sample.mask_half_extent)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from autodrive.data.augment import View, plain_view
 from autodrive.data.dataset import list_samples, normalise
-from autodrive.data.metrics import BANDS, EvaluatedFrame, summarise
+from autodrive.data.metrics import BANDS, GROUPS, EvaluatedFrame, summarise
 from autodrive.data.sample import Sample, load_sample
 from autodrive.data.targets import ground_targets, visible_objects
 from autodrive.errors import InputError
 from autodrive.inference.engine import load_engine
 from autodrive.rig import Rig
-from autodrive.scene import DetectedObject, GridExtent, ObjectClass
+from autodrive.scene import DetectedObject, GridExtent, GroundClass, ObjectClass
 from autodrive.vision.decode import DecodeConfig, decode_objects
 from autodrive.vision.layout import CHANNELS, GRID_CELLS
 from autodrive.vision.network import ExportedNetwork, VisionNetwork
@@ -28,8 +28,6 @@ EVALUATION = DecodeConfig(score_threshold=0.03, max_objects=150)
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 Progress = Callable[[int, int], None]
-
-
 
 
 def network_inputs(view: View, images: NDArray[np.uint8], features: NDArray[np.float32] | None) -> Arrays:
@@ -48,7 +46,9 @@ def network_inputs(view: View, images: NDArray[np.uint8], features: NDArray[np.f
     }
 
 
-def evaluate_frame(run: Run, sample: Sample, extent: GridExtent, images: NDArray[np.uint8] | None = None) -> EvaluatedFrame:
+def evaluate_frame(
+    run: Run, sample: Sample, extent: GridExtent, images: NDArray[np.uint8] | None = None
+) -> EvaluatedFrame:
     """Run a sample's two frames as on the road (the earlier one as memory) and put the truth beside the result.
 
     ``images`` replaces the current images, for the control that feeds another frame's.
@@ -73,7 +73,12 @@ def _truth(row: Sequence[float]) -> DetectedObject:
 
 
 def evaluate_samples(
-    run: Run, samples: Iterable[Sample], rig: Rig, progress: Progress | None = None, total: int = 0, shuffle: bool = False
+    run: Run,
+    samples: Iterable[Sample],
+    rig: Rig,
+    progress: Progress | None = None,
+    total: int = 0,
+    shuffle: bool = False,
 ) -> dict[str, Any]:
     """All metrics over samples of one rig.
 
@@ -140,14 +145,18 @@ def torch_runner(network: VisionNetwork, bfloat16: bool = False) -> Run:
     return run
 
 
-def headline(rig_name: str, metrics: dict[str, Any]) -> dict[str, float]:
-    """The few numbers that a training curve shows, prefixed with the rig's name; a class without truth gives NaN."""
-    distance = "2" if rig_name == "car" else "1"
-    band = metrics["bands"]["0-20" if rig_name == "car" else list(metrics["bands"])[-1]]
-    result = {f"{rig_name}_map": band["map"][distance]}
-    for label in ("vehicle", *(c.name.lower() for c in ObjectClass)):
-        found = band["classes"].get(label)
+def headline(rig_name: str, metrics: dict[str, Any] | None) -> dict[str, float]:
+    """The few numbers that a training curve shows, prefixed with the rig's name; NaN where there was no truth.
+
+    Average precision at 2 m within 20 m for the car, at 1 m within the whole range for any other rig.
+    """
+    distance, band = ("2", "0-20") if rig_name == "car" else ("1", None)
+    content = {"map": {}, "classes": {}} if metrics is None else metrics["bands"][band or list(metrics["bands"])[-1]]
+    result = {f"{rig_name}_map": content["map"].get(distance)}
+    for label in GROUPS:
+        found = content["classes"].get(label)
         result[f"{rig_name}_{label}"] = found["ap"][distance] if found else None
-    for name, value in metrics["ground_iou"].items():
-        result[f"{rig_name}_iou_{name}"] = value
+    for kind in GroundClass:
+        name = kind.name.lower()
+        result[f"{rig_name}_iou_{name}"] = metrics["ground_iou"][name] if metrics else None
     return {name: float("nan") if value is None else float(value) for name, value in result.items()}

@@ -59,12 +59,12 @@ def example_inputs(cameras: int, seed: int = 0) -> dict[str, NDArray[np.float32]
         row[:] = [[s, -c, 0, 0], [0, 0, -1, 1.4], [c, s, 0, -1]]
     return {
         "images": rng.standard_normal((cameras, 3, NETWORK_HEIGHT, NETWORK_WIDTH), np.float32),
-        "intrinsics": np.tile(np.float32([200, 200, 159.5, 63.5]), (cameras, 1)),
+        "intrinsics": np.tile(np.array([200, 200, 159.5, 63.5], np.float32), (cameras, 1)),
         "optical_from_base": extrinsics,
-        "extent": np.float32([-24, 40, -32, 32]),
+        "extent": np.array([-24, 40, -32, 32], np.float32),
         "memory": rng.standard_normal((1, CHANNELS, *_GRID), np.float32),
-        "previous_from_current": np.float32([1.5, 0.1, 0.05]),
-        "memory_dt": np.float32([0.5]),
+        "previous_from_current": np.array([1.5, 0.1, 0.05], np.float32),
+        "memory_dt": np.array([0.5], np.float32),
     }
 
 

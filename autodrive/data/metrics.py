@@ -64,7 +64,9 @@ def _in_band(item: DetectedObject, band: Band) -> bool:
 
 def _judge(frame: EvaluatedFrame, labels: frozenset[ObjectClass], distance: float, band: Band) -> list[_Verdict]:
     """Match predictions, best score first, each to the nearest truth that is still free."""
-    free = [(t, bool(c) and _in_band(t, band)) for t, c in zip(frame.truth, frame.care, strict=True) if t.label in labels]
+    free = [
+        (t, bool(c) and _in_band(t, band)) for t, c in zip(frame.truth, frame.care, strict=True) if t.label in labels
+    ]
     verdicts = []
     for found in sorted((p for p in frame.predictions if p.label in labels), key=lambda p: -p.score):
         gaps = [math.hypot(found.x - t.x, found.y - t.y) for t, _ in free]
@@ -101,7 +103,7 @@ def average_precision(
 
 
 def mean_errors(verdicts: Sequence[_Verdict]) -> dict[str, float | None]:
-    """Mean errors of confident true positives: centre [m], size (1 - IoU of aligned boxes), yaw [rad], velocity [m/s]."""
+    """Mean errors of confident true positives: centre, size (1 - IoU of aligned boxes), yaw, axis, velocity."""
     pairs = [(v.found, v.truth) for v in verdicts if v.truth is not None and v.score >= ERROR_SCORE]
     if not pairs:
         return dict.fromkeys(("translation_m", "size", "yaw_rad", "axis_rad", "velocity_mps"))

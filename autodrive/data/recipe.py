@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from autodrive.data.checkpoint import load_weights
-from autodrive.data.dataset import list_samples
+from autodrive.data.dataset import Source, list_samples
 from autodrive.data.evaluate_perception import Progress, evaluate_perception, evaluate_samples, headline, torch_runner
 from autodrive.data.export import code_revision, describe_samples, export_network
 from autodrive.data.generate import generate
@@ -25,7 +25,6 @@ from autodrive.data.train import Validate, loss_names, read_csv
 from autodrive.errors import InputError
 from autodrive.inference.manifest import load_manifest, write_manifest
 from autodrive.rig import Rig
-from autodrive.scene import GridExtent
 from autodrive.vision.network import VisionNetwork
 
 VALIDATION_FRAMES = 40
@@ -57,26 +56,27 @@ def generate_missing(data: Path, workers: int) -> None:
         generate(item.rig, item.towns, item.count, item.seed, data / item.folder, workers)
 
 
-def training_sources(data: Path, rigs: Sequence[Rig]) -> dict[Path, GridExtent]:
-    """The training folder of each rig with its grid; raises InputError for an empty one."""
-    sources = {data / f"{rig.name}_train": rig.extent for rig in rigs}
-    for directory in sources:
-        if not list_samples(directory):
-            raise InputError(f"{directory} holds no samples; add --generate to make them")
+def training_sources(data: Path, rigs: Sequence[Rig]) -> tuple[Source, ...]:
+    """The training samples of each rig; raises InputError when a rig has none."""
+    sources = tuple(Source(data, rig.name, rig.extent) for rig in rigs)
+    for source in sources:
+        if not source.files():
+            raise InputError(f"{data} holds no samples of rig {source.rig!r}; add --generate to make them")
     return sources
 
 
-def make_validator(data: Path, rigs: Sequence[Rig], frames: int = VALIDATION_FRAMES) -> Validate | None:
-    """Scores a network on some frames of every ``{rig}_val`` folder; None when there is none."""
-    folders = [(rig, files) for rig in rigs if (files := list_samples(data / f"{rig.name}_val")[:frames])]
-    if not folders:
-        return None
+def make_validator(data: Path, rigs: Sequence[Rig], frames: int = VALIDATION_FRAMES) -> Validate:
+    """Scores a network on some frames of every ``{rig}_val`` folder; NaN for a rig that has none yet."""
 
     def validate(network: VisionNetwork) -> dict[str, float]:
         scores: dict[str, float] = {}
         run = torch_runner(network, bfloat16=True)
-        for rig, files in folders:
-            scores |= headline(rig.name, evaluate_samples(run, (load_sample(f) for f in files), rig))
+        for rig in rigs:
+            files = list_samples(data / f"{rig.name}_val")
+            # spread over the folder: neighbours show the same scene
+            files = files[:: max(1, len(files) // frames)][:frames]
+            metrics = evaluate_samples(run, (load_sample(f) for f in files), rig) if files else None
+            scores |= headline(rig.name, metrics)
         return scores
 
     return validate
@@ -119,7 +119,9 @@ def release(
     """Export a checkpoint, score the exported file on the validation folders, and state it all in the manifest."""
     network = VisionNetwork()
     done = load_weights(checkpoint, network)
-    folders = [f for rig in rigs for kind in ("train", "val") if (f := data / f"{rig.name}_{kind}").is_dir()]
+    folders = sorted(
+        f for rig in rigs for kind in ("train", "val") for f in data.glob(f"{rig.name}_{kind}*") if f.is_dir()
+    )
     training: dict[str, Any] = {
         "steps": done.step,
         "seconds": round(done.seconds),

@@ -61,8 +61,10 @@ def seen_by_cameras(points: NDArray[np.float64], view: View) -> NDArray[np.bool_
         x, y, depth = (points @ matrix[:, :3].T + matrix[:, 3]).T
         safe = np.maximum(depth, 0.1)
         u, v = fx * x / safe + cx, fy * y / safe + cy
-        seen |= (depth > 0.1) & (np.abs(u - (NETWORK_WIDTH - 1) / 2) <= NETWORK_WIDTH / 2) & (
-            np.abs(v - (NETWORK_HEIGHT - 1) / 2) <= NETWORK_HEIGHT / 2
+        seen |= (
+            (depth > 0.1)
+            & (np.abs(u - (NETWORK_WIDTH - 1) / 2) <= NETWORK_WIDTH / 2)
+            & (np.abs(v - (NETWORK_HEIGHT - 1) / 2) <= NETWORK_HEIGHT / 2)
         )
     return seen
 
@@ -104,7 +106,7 @@ def make_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> Ta
     ground, ground_weight = ground_targets(view, masks, half_extent)
     xs, ys = cell_axes(view.extent)
     x, y = np.meshgrid(xs, ys, indexing="ij")
-    inside_truth = (np.abs(np.stack([x, y], -1) @ view.base_from_view.T) < half_extent).all(-1)
+    inside_truth = np.abs(np.stack([x, y], -1) @ view.base_from_view.T).max(-1) < half_extent
     targets = Targets(
         np.zeros((classes, cells, cells), np.float32),
         np.repeat(inside_truth[None].astype(np.float32), classes, 0),
@@ -135,7 +137,9 @@ def _draw_object(
     sigma = float(np.clip(math.sqrt(length * width) / cell * SIGMA_PER_FOOTPRINT, MIN_SIGMA_CELLS, MAX_SIGMA_CELLS))
     radius = int(3 * sigma) + 1
     window = np.s_[max(i - radius, 0) : i + radius + 1, max(j - radius, 0) : j + radius + 1]
-    ii, jj = np.mgrid[window[0].start : min(window[0].stop, GRID_CELLS), window[1].start : min(window[1].stop, GRID_CELLS)]
+    ii, jj = np.mgrid[
+        window[0].start : min(window[0].stop, GRID_CELLS), window[1].start : min(window[1].stop, GRID_CELLS)
+    ]
     spot = np.exp(-((ii - i) ** 2 + (jj - j) ** 2) / (2 * sigma * sigma)).astype(np.float32)
     channel = int(label)
     if not visible:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch import multiprocessing as mp
 from torch.utils.data import DataLoader
 
 from autodrive.data.checkpoint import Progress, load_checkpoint, save_checkpoint
-from autodrive.data.dataset import Batch, TrainingBatches, normalise
+from autodrive.data.dataset import Batch, Source, TrainingBatches, normalise
 from autodrive.data.losses import WEIGHTS, perception_losses, total_loss
+from autodrive.data.replicas import GradientExchange
 from autodrive.errors import ConfigError
-from autodrive.scene import GridExtent
 from autodrive.vision.network import VisionNetwork
 
 CHECKPOINT_NAME = "checkpoint.npz"
@@ -34,23 +35,26 @@ WEIGHT_DECAY = 1e-2
 WARM_UP_STEPS = 60
 AVERAGE_DECAY = 0.998
 FINAL_RATE = 0.01
+MANY_STEPS = 10**7
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What to train on and for how long; give either ``minutes`` (wall clock) or ``steps``.
 
-    ``sources`` maps each directory of training samples to the grid extent of its rig. ``validate_every`` is a share of
-    the budget, after which the averaged weights are scored.
+    Every source gets an equal share of each batch, and every one of ``processes`` works on its part of the batch, with
+    ``threads`` for arithmetic and ``workers`` to load samples (0: in line). ``validate_every`` is the share of the
+    budget after which the averaged weights are scored.
     """
 
-    sources: dict[Path, GridExtent]
+    sources: tuple[Source, ...]
     out: Path
     minutes: float | None = None
     steps: int | None = None
     batch_size: int = 8
     learning_rate: float = 2e-3
     seed: int = 0
+    processes: int = 1
     threads: int = 1
     workers: int = 1
     resume: bool = False
@@ -61,8 +65,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise ConfigError("give the training budget either in minutes or in steps")
+        if self.batch_size % self.processes:
+            raise ConfigError(f"a batch of {self.batch_size} cannot be shared by {self.processes} processes")
         if not self.sources:
-            raise ConfigError("no training samples: name at least one directory")
+            raise ConfigError("no training samples: name at least one source")
         budget = self.minutes if self.minutes is not None else self.steps
         if not budget or not budget > 0:
             raise ConfigError(f"the training budget must be positive, got {budget}")
@@ -75,7 +81,9 @@ Report = Callable[[int, float, dict[str, float]], None]
 def learning_rate(config: TrainConfig, step: int, done: float) -> float:
     """Linear warm-up, then half a cosine over the budget; ``done`` is its used share."""
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return (
+        config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    )
 
 
 @dataclass
@@ -83,6 +91,8 @@ class Trainer:
     """The network, its running average, and the optimizer; one call of ``step`` per batch."""
 
     config: TrainConfig
+    rank: int = 0
+    exchange: GradientExchange | None = None
     network: VisionNetwork = field(init=False)
     average: VisionNetwork = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
@@ -97,16 +107,24 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
 
     def step(self, batch: Batch, step: int, done: float) -> dict[str, float]:
-        """One update; returns the loss parts. A batch whose gradient is not finite changes nothing."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, step, done)
+        """One update; returns the loss parts. A batch whose gradient is not finite changes nothing.
+
+        ``done`` is the used share of the budget; among several processes the first one's counts, see "done" returned.
+        """
         self.network.train()
         parts = perception_losses(self._forward(batch), batch)
         loss = total_loss(parts)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
+        shared_loss = loss.detach().clone()
+        if self.exchange:
+            gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+            done = self.exchange.average(self.rank, [*gradients, shared_loss], done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, step, done)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(loss))
+        # every process sees the same norm and loss, so all of them skip or none does
+        finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(shared_loss))
         if finite:
             self.optimizer.step()
             self._update_average(step)
@@ -115,6 +133,7 @@ class Trainer:
             **{name: value.item() for name, value in parts.items()},
             "gradient": norm.item() if finite else 0.0,
             "skipped": float(not finite),
+            "done": done,
         }
 
     def _forward(self, batch: Batch) -> Any:
@@ -161,51 +180,95 @@ def _channels_last(images: Tensor) -> Tensor:
 
 def train(config: TrainConfig, validate: Validate | None = None, report: Report | None = None) -> Path:
     """Run to the end of the budget; returns the final checkpoint. ``report`` gets step, share done, mean loss parts."""
+    if config.processes == 1:
+        return _run(config, 0, None, validate, report)
+    parameters = sum(p.numel() for p in VisionNetwork().parameters())
+    exchange = GradientExchange(config.processes, parameters + 1)  # and the loss
+    others = [
+        mp.get_context("spawn").Process(target=_run, args=(config, rank, exchange), daemon=True)
+        for rank in range(1, config.processes)
+    ]
+    for process in others:
+        process.start()
+    checkpoint = _run(config, 0, exchange, validate, report)
+    for process in others:
+        process.join()
+    return checkpoint
+
+
+def _run(
+    config: TrainConfig,
+    rank: int,
+    exchange: GradientExchange | None,
+    validate: Validate | None = None,
+    report: Report | None = None,
+) -> Path:
+    """The training loop of one process; the first one (rank 0) also logs, validates and saves."""
     torch.set_num_threads(config.threads)
-    trainer = Trainer(config)
+    trainer = Trainer(config, rank, exchange)
     checkpoint = config.out / CHECKPOINT_NAME
     start = Progress(0, 0.0, config.seed)
     if config.resume and checkpoint.exists():
         start = load_checkpoint(checkpoint, trainer.network, trainer.average, trainer.optimizer)
-    last_step = config.steps if config.steps is not None else 10**7
-    batches = TrainingBatches(config.sources, config.batch_size, start.seed, last_step)
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(start.step, last_step),
-        num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
-    )
-    clock = _Clock(config, start)
-    recent: list[dict[str, float]] = []
-    step = start.step
-    for batch in loader:
-        if clock.done(step) >= 1:
+    clock, log = _Clock(config, start), _Log(config.out, report)
+    step, done = start.step, clock.done(start.step)
+    for batch in _batches(config, rank, start):
+        parts = trainer.step(batch, step, done=clock.done(step))
+        step, done = step + 1, parts.pop("done")
+        if rank == 0:
+            log.add(step, clock, parts)
+            if clock.checkpoint_due():
+                _save(checkpoint, trainer, step, clock)
+            if validate and clock.validation_due(step):
+                log.validation(validate(trainer.average), step, clock)
+        if done >= 1:
             break
-        recent.append(trainer.step(batch, step, clock.done(step)))
-        step += 1
-        if step % LOG_STEPS == 0:
-            mean = {name: float(np.mean([parts[name] for parts in recent])) for name in recent[0]}
-            append_csv(config.out / "log.csv", {"step": step, "seconds": round(clock.seconds(), 1), **mean})
-            recent.clear()
-            if report:
-                report(step, clock.done(step), mean)
-        if clock.checkpoint_due():
-            save_checkpoint(
-                checkpoint, Progress(step, clock.seconds(), start.seed), trainer.network, trainer.average, trainer.optimizer
-            )
-        if validate and clock.validation_due(step):
-            _validate(validate, trainer.average, config.out, step, clock)
-    save_checkpoint(
-        checkpoint, Progress(step, clock.seconds(), start.seed), trainer.network, trainer.average, trainer.optimizer
-    )
-    if validate:
-        _validate(validate, trainer.average, config.out, step, clock)
+    if rank == 0:
+        _save(checkpoint, trainer, step, clock)
+        if validate:
+            log.validation(validate(trainer.average), step, clock)
     return checkpoint
 
 
-def _validate(validate: Validate, network: VisionNetwork, out: Path, step: int, clock: _Clock) -> None:
-    append_csv(out / "validation.csv", {"step": step, "seconds": round(clock.seconds(), 1), **validate(network)})
+def _batches(config: TrainConfig, rank: int, start: Progress) -> Iterable[Batch]:
+    """This process's parts of the batches from ``start`` on."""
+    last = config.steps if config.steps is not None else MANY_STEPS
+    parts = TrainingBatches(config.sources, config.batch_size // config.processes, start.seed, last * config.processes)
+    # processes other than the first are daemons, which may not have children
+    workers = config.workers if rank == 0 and config.processes == 1 else 0
+    return DataLoader(
+        parts,
+        batch_size=None,
+        sampler=range(start.step * config.processes + rank, last * config.processes, config.processes),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _save(path: Path, trainer: Trainer, step: int, clock: _Clock) -> None:
+    progress = Progress(step, clock.seconds(), trainer.config.seed)
+    save_checkpoint(path, progress, trainer.network, trainer.average, trainer.optimizer)
+
+
+class _Log:
+    """log.csv with means over LOG_STEPS steps, and validation.csv."""
+
+    def __init__(self, out: Path, report: Report | None) -> None:
+        self._out, self._report = out, report
+        self._recent: list[dict[str, float]] = []
+
+    def add(self, step: int, clock: _Clock, parts: dict[str, float]) -> None:
+        self._recent.append(parts)
+        if step % LOG_STEPS:
+            return
+        mean = {name: float(np.mean([p[name] for p in self._recent])) for name in parts}
+        self._recent.clear()
+        append_csv(self._out / "log.csv", {"step": step, "seconds": round(clock.seconds(), 1), **mean})
+        if self._report:
+            self._report(step, clock.done(step), mean)
+
+    def validation(self, scores: dict[str, float], step: int, clock: _Clock) -> None:
+        append_csv(self._out / "validation.csv", {"step": step, "seconds": round(clock.seconds(), 1), **scores})
 
 
 class _Clock:

@@ -69,7 +69,9 @@ def load_manifest(path: Path) -> Manifest:
     try:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise EngineError(f"engine manifest {path}: {error.strerror}; the shipped one is engines/vision.yaml") from error
+        raise EngineError(
+            f"engine manifest {path}: {error.strerror}; the shipped one is engines/vision.yaml"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EngineError(f"engine manifest {path} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
@@ -85,7 +87,9 @@ def load_manifest(path: Path) -> Manifest:
     _check_types(document, path)
     values = dict(document)
     for key in ("inputs", "outputs"):
-        values[key] = tuple(_tensor_spec(item, f"engine manifest {path}: {key}[{i}]") for i, item in enumerate(values[key]))
+        values[key] = tuple(
+            _tensor_spec(item, f"engine manifest {path}: {key}[{i}]") for i, item in enumerate(values[key])
+        )
     for key in ("classes", "ground_classes", "box_channels"):
         values[key] = tuple(values[key])
     return Manifest(**values)

@@ -24,7 +24,7 @@ MIN_DEPTH_M = 0.1
 
 
 class Sampling(NamedTuple):
-    """Where to sample the atlas (camera feature maps stacked vertically) for each voxel, and what is known of each token.
+    """Where to sample the atlas (camera feature maps stacked vertically) for each voxel, and what is known of each ray.
 
     K cameras per voxel, P = heights * cells voxels: ``grid`` (B, K, P, 2) normalised atlas coordinates, ``visible``
     (B, K, P) 0 or 1, ``token`` (B, TOKEN_FEATURES, K, P) geometry of each ray, ``query`` (B, QUERY_FEATURES, G, G).
@@ -64,7 +64,7 @@ def project_cells(
 
 
 def inside_image(u: Tensor, v: Tensor, depth: Tensor) -> Tensor:
-    """Whether a projected point lies in front of the camera and inside the network image (pixel centres at integers)."""
+    """Whether a projected point lies in front of the camera and inside the image (pixel centres at integers)."""
     inside_u = (u >= -0.5) & (u <= NETWORK_WIDTH - 0.5)
     inside_v = (v >= -0.5) & (v <= NETWORK_HEIGHT - 0.5)
     return (depth > MIN_DEPTH_M) & inside_u & inside_v

@@ -1,8 +1,8 @@
 """The rig-agnostic multi-camera bird's-eye-view network: one set of weights for any camera rig and grid size.
 
 backbone per camera -> attention lift onto a 64 x 64 grid (lift.py) -> fusion with the warped features of an earlier
-frame -> bird's-eye U-Net with global self-attention -> heads. The network keeps no state: the caller stores ``features``
-and feeds them back as ``memory``, so training on frame pairs equals what runs.
+frame -> bird's-eye U-Net with global self-attention -> heads. The network keeps no state: the caller stores
+``features`` and feeds them back as ``memory``, so training on frame pairs equals what runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autodrive.vision.lift import CAMERAS_PER_VOXEL, QUERY_FEATURES, TOKEN_FEATU
 
 
 class Outputs(NamedTuple):
-    """Head outputs: ``heat`` (B, classes, G, G) and ``ground`` (B, ground classes, G, G) as logits, ``box`` in SI units."""
+    """Logits ``heat`` (B, classes, G, G) and ``ground`` (B, ground classes, G, G); ``box`` in SI units."""
 
     heat: Tensor
     box: Tensor
@@ -38,9 +38,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = _conv(channels, channels)
-        self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -48,7 +46,7 @@ class Residual(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Image (M, 3, 128, 320) to features (M, C, 16, 40) at stride 8. Plain convolutions: fast on CPU and in TensorRT."""
+    """Image (M, 3, 128, 320) to features (M, C, 16, 40). Plain convolutions: fast on CPUs and in TensorRT."""
 
     def __init__(self, channels: int, widths: tuple[int, int, int] = (24, 48, 96)) -> None:
         super().__init__()
@@ -58,12 +56,8 @@ class Backbone(nn.Module):
             nn.ReLU(True),
             Residual(widths[0]),
         )
-        self.stride8 = nn.Sequential(
-            _conv(widths[0], widths[1], stride=2), Residual(widths[1]), Residual(widths[1])
-        )
-        self.stride16 = nn.Sequential(
-            _conv(widths[1], widths[2], stride=2), Residual(widths[2]), Residual(widths[2])
-        )
+        self.stride8 = nn.Sequential(_conv(widths[0], widths[1], stride=2), Residual(widths[1]), Residual(widths[1]))
+        self.stride16 = nn.Sequential(_conv(widths[1], widths[2], stride=2), Residual(widths[2]), Residual(widths[2]))
         self.lateral8 = nn.Conv2d(widths[1], channels, 1)
         self.lateral16 = nn.Conv2d(widths[2], channels, 1)
         self.out = _conv(channels, channels)
@@ -77,6 +71,8 @@ class Backbone(nn.Module):
 
 class AttentionLift(nn.Module):
     """Each bird's-eye cell attends to its voxels' pixels: 2 cameras x 3 heights, small keys, values projected first."""
+
+    heights: Tensor
 
     def __init__(self, channels: int, heads: int = 4, key: int = 4) -> None:
         super().__init__()
@@ -184,7 +180,10 @@ class VisionNetwork(nn.Module):
         self.heads = nn.ModuleDict(
             {name: nn.Sequential(_conv(channels, 32), nn.Conv2d(32, size, 1)) for name, size in sizes.items()}
         )
-        nn.init.constant_(self.heads["heat"][1].bias, -4.0)
+        # nearly every cell is empty: start by saying so
+        last = self.heads["heat"].get_submodule("1")
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        nn.init.constant_(last.bias, -4.0)
         scale = torch.ones(len(BOX_CHANNELS))
         scale[VELOCITY] = VELOCITY_SCALE
         self.register_buffer("box_scale", scale[:, None, None], persistent=False)

@@ -23,7 +23,7 @@ from autodrive.vision.preprocess import Preprocessor
 
 @dataclass(frozen=True, slots=True)
 class PerceiverConfig:
-    """``memory_s``: how long ago the frame that is fed back should be; frames outside ``memory_range_s`` are not used."""
+    """``memory_s``: the wanted age of the frame that is fed back; frames outside ``memory_range_s`` are not used."""
 
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     memory_s: float = 0.5
@@ -47,7 +47,7 @@ class Perceiver:
         self._intrinsics, self._extrinsics = projection(rig)
         self._extent = rig.extent.as_array()
         features = engine.manifest.output("features")
-        self._no_memory = np.zeros(features.shape, np.float32)
+        self._no_memory = np.zeros([int(size) for size in features.shape], np.float32)
         self._ring: deque[_Remembered] = deque()
 
     def reset(self) -> None:

@@ -7,6 +7,7 @@ simulator's) is cropped without any resampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,12 +77,11 @@ class _CameraStep:
             rows = min(camera.height, NETWORK_HEIGHT)
             target[NETWORK_HEIGHT - rows :] = image[camera.height - rows :]
             return
-        if self._blur:
-            image = cv2.GaussianBlur(image, (0, 0), self._blur)
-        cv2.remap(image, *self._maps, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        smooth = cv2.GaussianBlur(image, (0, 0), self._blur) if self._blur else image
+        cv2.remap(smooth, *self._maps, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def _sampling_maps(camera: Camera) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+def _sampling_maps(camera: Camera) -> tuple[NDArray[Any], NDArray[Any]]:
     """Native pixel of every network pixel, in the fixed-point form that cv2.remap is fastest with."""
     fx, fy, cx, cy = network_intrinsics(camera)
     u, v = np.meshgrid(np.arange(NETWORK_WIDTH), np.arange(NETWORK_HEIGHT))
