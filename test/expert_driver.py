@@ -12,7 +12,7 @@ from autodrive.sim.car_model import FRONT_OVERHANG_M, WHEELBASE_M
 from autodrive.sim.world import GroundTruth
 
 FRONT_M = WHEELBASE_M + FRONT_OVERHANG_M
-HALF_CORRIDOR_M = 1.3
+HALF_CORRIDOR_M = 1.05
 LOOK_AHEAD_S = 2.5
 DECELERATION = 2.5
 GAP_M = 4.0

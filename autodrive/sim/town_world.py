@@ -86,7 +86,7 @@ class TownWorld:
         self._vehicle.reset(plan.route.start)
         self._cast.enter(self._model, self._data, np.random.default_rng([seed, _ACTOR_STREAM]))
         if self._traffic:
-            self._traffic.reset(seed, plan.edges, plan.start_lane, plan.route.start)
+            self._traffic.reset(seed, plan.edges, plan.route.start)
         self._place_actors()
         for _ in range(_SETTLE_STEPS):
             self._vehicle.step()

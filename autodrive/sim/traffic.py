@@ -309,6 +309,6 @@ class Traffic:
                 if motion is None:
                     self._motions[name] = Motion(self._bodies[name][0], x, y, yaw)
                 else:
-                    motion.update(x, y, yaw, TICK_S)
+                    motion.update(x, y, yaw, domain.getSpeed(name), TICK_S)
         for name in self._motions.keys() - present:
             del self._motions[name]

@@ -10,6 +10,12 @@ from autodrive.scene import ObjectClass
 
 _JUMP_M = 4.0  # in one tick: SUMO moved the user elsewhere, it did not drive there
 _TURN_TIME_S = 0.3
+_WALKER_SPEED = 2.5
+_CATCH_UP, _CREEP = 1.2, 0.5
+_HEED_RANGE_M = 20.0
+_HEED_M = 0.8  # how far ahead a walker looks where it puts its feet
+_BRAKING = 4.0
+_HEED_MARGIN_M = 0.2
 _STRIDE_M = {ObjectClass.PEDESTRIAN: 1.4, ObjectClass.CYCLIST: 5.0}  # one gait cycle, one turn of the pedals
 
 
@@ -60,6 +66,7 @@ class Motion:
         self._put(x, y, yaw)
         self._travel = 0.0
         self._velocity = (0.0, 0.0)
+        self._yaw_rate = 0.0
 
     def _put(self, x: float, y: float, yaw: float) -> None:
         self._x, self._y, self._yaw = x, y, yaw
@@ -69,13 +76,17 @@ class Motion:
         back = self.body.length / 2 if self._vehicle else 0.0
         return self._x - back * math.cos(self._yaw), self._y - back * math.sin(self._yaw)
 
-    def update(self, x: float, y: float, yaw: float, dt: float) -> None:
-        """Take the reference point and heading that SUMO reports ``dt`` seconds after the last."""
+    def update(self, x: float, y: float, yaw: float, speed: float, dt: float) -> None:
+        """Take the reference point, heading and speed that SUMO reports ``dt`` seconds after the last."""
         if math.hypot(x - self._x, y - self._y) > _JUMP_M:
             self._put(x, y, yaw)
-            self._velocity = (0.0, 0.0)
+            self._velocity, self._yaw_rate = (0.0, 0.0), 0.0
             return
-        before = self._centre
+        before, before_yaw = self._centre, self._yaw
+        # SUMO's lanes and walks do not join exactly: half a metre for a car, two for a walker, caught up with slowly
+        reach = ((_CATCH_UP * speed + _CREEP) if self._vehicle else _WALKER_SPEED) * dt
+        share = min(1.0, reach / max(math.hypot(x - self._x, y - self._y), 1e-9))
+        x, y = self._x + share * (x - self._x), self._y + share * (y - self._y)
         if self._vehicle:
             rear_x = self._x - self._drawbar * math.cos(self._yaw)
             rear_y = self._y - self._drawbar * math.sin(self._yaw)
@@ -84,6 +95,7 @@ class Motion:
             turn = wrap_angle(yaw - self._yaw) * dt / (_TURN_TIME_S + dt)
             self._put(x, y, wrap_angle(self._yaw + turn))
         now = self._centre
+        self._yaw_rate = wrap_angle(self._yaw - before_yaw) / dt
         self._velocity = ((now[0] - before[0]) / dt, (now[1] - before[1]) / dt)
         self._travel += math.hypot(now[0] - before[0], now[1] - before[1])
 
@@ -96,6 +108,34 @@ class Motion:
             body.name, body.label, *self._centre, self._yaw, body.length, body.width, body.height,
             *self._velocity, body.style_seed, phase,
         )  # fmt: skip
+
+    def would_enter(self, ego: Pose2, rear: float, front: float, half_width: float) -> bool:
+        """Whether its next steps, or its way to a stop, lead into the rectangle around ``ego`` (limits in its frame).
+
+        Who is inside already may go on: standing there would not help.
+        """
+        dx, dy = self._x - ego.x, self._y - ego.y
+        if dx * dx + dy * dy > _HEED_RANGE_M**2:
+            return False
+        c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+        margin = self.body.width / 2 + _HEED_MARGIN_M
+
+        def inside(x: float, y: float) -> bool:
+            return rear - margin < c * x + s * y < front + margin and abs(-s * x + c * y) < half_width + margin
+
+        if inside(dx, dy):
+            return False
+        speed = math.hypot(*self._velocity)
+        reach = _HEED_M + (speed * speed / (2 * _BRAKING) if self._vehicle else 0.0)
+        curvature = self._yaw_rate / speed if speed > 1.0 and self._vehicle else 0.0
+        steps = math.ceil(reach / _HEED_M)
+        x, y, yaw = dx, dy, self._yaw
+        for _ in range(steps):
+            yaw += curvature * reach / steps
+            x, y = x + reach / steps * math.cos(yaw), y + reach / steps * math.sin(yaw)
+            if inside(x, y):
+                return True
+        return False
 
     @property
     def pose(self) -> Pose2:
