@@ -107,14 +107,16 @@ def _walk(
     roads = [lane for lane in town.lanes if lane.kind == "road" and lane.edge_id in onward]
     first = roads[int(rng.integers(len(roads)))]
     offset = _start_offset(rng, first, standing)
-    if offset is None:
+    if offset is None or not any(link.from_lane == first.id for link in town.connections):
         return None
-    edges, visits, links = [first.edge_id], {first.edge_id: 1}, []
+    edges, visits = [first.edge_id], {first.edge_id: 1}
+    links: list[list[Connection]] = []
     length = {lane.edge_id: lane.length for lane in roads}
     covered = first.length - offset
     while covered - GOAL_TO_JUNCTION_M < length_m:
         options = onward[edges[-1]]
-        names = list(options)
+        # no lane change on the first edge: the car may start too late for it
+        names = [n for n in options if links or any(link.from_lane == first.id for link in options[n])]
         weights = np.array(
             [(1.6 if options[n][0].direction in _TURNS else 1.0) / (1 + visits.get(n, 0)) ** 3 for n in names]
         )

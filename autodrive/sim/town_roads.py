@@ -207,7 +207,9 @@ def _bend(rng: np.random.Generator, corners: Array) -> Array:
         points.append(a + s[:, None] * ahead + wave[:, None] * np.array([-ahead[1], ahead[0]]))
         if k + 2 < len(corners):
             points.append(_arc(b, ahead, corners[k + 2] - b, cut[k + 1]))
-    return np.concatenate([*points, corners[-1:]])
+    line = np.concatenate([*points, corners[-1:]])
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    return line[np.concatenate([steps > 0.5, [True]])]  # bends begin where straights end
 
 
 def _tangent(three: Array) -> float:
