@@ -53,6 +53,7 @@ from autodrive.scene import (
     TrackedObject,
     Trajectory,
 )
+from autodrive_nodes import contracts
 
 OWN_LABEL_BASE = 100
 EMERGENCY_JERK = -100.0
@@ -81,6 +82,18 @@ def stamp_ns(time: Any) -> int:
     return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
+def stamp_of(message: Any) -> int:
+    """The stamp of any message in nanoseconds; 0 for one that has none."""
+    stamp = getattr(getattr(message, "header", message), "stamp", None)
+    return 0 if stamp is None else stamp_ns(stamp)
+
+
+def to_duration(seconds: float) -> Duration:
+    """Seconds as builtin_interfaces/Duration, to the nanosecond."""
+    nanoseconds = round(seconds * 1e9)
+    return Duration(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
 def header(stamp: int, frame_id: str) -> Header:
     """A header of ``stamp`` nanoseconds."""
     return Header(stamp=to_time(stamp), frame_id=frame_id)
@@ -92,8 +105,9 @@ def to_quaternion(yaw: float) -> Quaternion:
 
 
 def yaw_of(q: Any) -> float:
-    """The heading of a quaternion."""
-    return math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+    """The heading of a quaternion; NaN for one that is not finite."""
+    sine, cosine = 2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z)
+    return math.atan2(sine, cosine) if math.isfinite(sine + cosine) else math.nan
 
 
 def to_pose(x: float, y: float, z: float, yaw: float) -> Pose:
@@ -137,6 +151,8 @@ def _box(pose: Any, twist: Any, shape: Any, where: str) -> dict[str, float]:
     p, v, d = pose.pose.position, twist.twist.linear, shape.dimensions
     yaw = yaw_of(pose.pose.orientation)
     _finite(f"{where}: an object", p.x, p.y, p.z, yaw, v.x, v.y, d.x, d.y, d.z)
+    if min(d.x, d.y, d.z) < 0:
+        raise InputError(f"{where}: an object has negative dimensions {d.x, d.y, d.z}")
     c, s = math.cos(yaw), math.sin(yaw)
     return {
         "x": p.x,
@@ -166,10 +182,11 @@ def to_detections(stamp: int, objects: Sequence[DetectedObject]) -> DetectedObje
 
 def from_detections(message: DetectedObjects) -> tuple[DetectedObject, ...]:
     """Objects in base_link; those of unknown classes are left out."""
-    found = []
+    found, where = [], contracts.DETECTIONS.name
     for m in message.objects:
-        label = _label(m.classification, "detected objects")
-        box = _box(m.kinematics.pose_with_covariance, m.kinematics.twist_with_covariance, m.shape, "detected objects")
+        label = _label(m.classification, where)
+        box = _box(m.kinematics.pose_with_covariance, m.kinematics.twist_with_covariance, m.shape, where)
+        _finite(f"{where}: an object's probability", m.existence_probability)
         if label is not None:
             found.append(DetectedObject(label=label, score=m.existence_probability, **box))
     return tuple(found)
@@ -201,18 +218,18 @@ def to_tracks(stamp: int, tracks: Sequence[TrackedObject]) -> TrackedObjects:
 
 def from_tracks(message: TrackedObjects) -> tuple[TrackedObject, ...]:
     """Tracks in map; those of unknown classes are left out. The age does not travel and is zero."""
-    found = []
+    found, where = [], contracts.TRACKS.name
     for m in message.objects:
         k = m.kinematics
-        label = _label(m.classification, "tracked objects")
+        label = _label(m.classification, where)
         if label is not None:
-            found.append(_track(label, m, k.pose_with_covariance, k.twist_with_covariance, "tracked objects"))
+            found.append(_track(label, m, k.pose_with_covariance, k.twist_with_covariance, where))
     return tuple(found)
 
 
 def _track(label: ObjectClass, m: Any, pose: Any, twist: Any, where: str) -> TrackedObject:
     yaw_rate, variance = twist.twist.angular.z, float(pose.covariance[0])
-    _finite(f"{where}: an object's yaw rate or variance", yaw_rate, variance)
+    _finite(f"{where}: an object's yaw rate, variance or probability", yaw_rate, variance, m.existence_probability)
     return TrackedObject(
         track_id=_track_id(m.object_id),
         label=label,
@@ -236,7 +253,7 @@ def to_predictions(stamp: int, forecasts: Sequence[Forecast]) -> PredictedObject
         k.initial_twist_with_covariance.twist.angular.z = item.yaw_rate
         covariance = k.initial_pose_with_covariance.covariance
         covariance[0] = covariance[7] = item.position_std_m**2
-        step = Duration(sec=int(forecast.dt), nanosec=round(forecast.dt % 1 * 1e9))
+        step = to_duration(forecast.dt)
         for mode in forecast.modes:
             path = [to_pose(x, y, item.z, yaw) for x, y, yaw in mode.poses.tolist()]
             k.predicted_paths.append(PredictedPath(path=path, time_step=step, confidence=mode.probability))
@@ -246,23 +263,27 @@ def to_predictions(stamp: int, forecasts: Sequence[Forecast]) -> PredictedObject
 
 def from_predictions(message: PredictedObjects) -> tuple[Forecast, ...]:
     """Forecasts in map; objects of unknown classes or without a path are left out."""
-    found = []
+    found, where = [], contracts.PREDICTIONS.name
     for m in message.objects:
         k = m.kinematics
-        label = _label(m.classification, "predicted objects")
+        label = _label(m.classification, where)
         if label is None or not k.predicted_paths:
             continue
-        track = _track(label, m, k.initial_pose_with_covariance, k.initial_twist_with_covariance, "predicted objects")
+        track = _track(label, m, k.initial_pose_with_covariance, k.initial_twist_with_covariance, where)
         step = k.predicted_paths[0].time_step
+        dt = step.sec + step.nanosec * 1e-9
+        if dt <= 0:
+            raise InputError(f"{where}: a path has a time step of {dt} s")
         modes = tuple(ForecastMode(p.confidence, _path_poses(p.path)) for p in k.predicted_paths)
-        found.append(Forecast(track, step.sec + step.nanosec * 1e-9, modes))
+        _finite(f"{where}: a confidence", *(mode.probability for mode in modes))
+        found.append(Forecast(track, dt, modes))
     return tuple(found)
 
 
 def _path_poses(path: Sequence[Any]) -> NDArray[np.float64]:
     poses = np.array([(p.position.x, p.position.y, yaw_of(p.orientation)) for p in path], dtype=np.float64)
     if not np.isfinite(poses).all():
-        raise InputError("predicted objects: a path is not finite")
+        raise InputError(f"{contracts.PREDICTIONS.name}: a path is not finite")
     return poses.reshape(-1, 3)
 
 
@@ -284,14 +305,14 @@ def to_occupancy(stamp: int, grid: GroundGrid) -> OccupancyGrid:
 def from_occupancy(message: OccupancyGrid) -> GroundGrid:
     """One channel: the probability that a cell is free; unknown cells (-1) count as half."""
     info = message.info
-    if len(message.data) != info.width * info.height or not info.resolution > 0:
-        raise InputError(
-            f"occupancy grid: {len(message.data)} cells for {info.width}x{info.height} at {info.resolution} m"
-        )
+    where = contracts.FREE_SPACE.name
+    cells_are_there = len(message.data) == info.width * info.height > 0
+    if not (cells_are_there and 0 < info.resolution < math.inf):
+        raise InputError(f"{where}: {len(message.data)} cells for {info.width}x{info.height} at {info.resolution} m")
     cells = np.frombuffer(message.data, np.int8).reshape(info.height, info.width).T.astype(np.float32)
     free = np.where(cells < 0, 0.5, 1.0 - cells / 100.0).astype(np.float32)
     x, y = info.origin.position.x, info.origin.position.y
-    _finite("occupancy grid: the origin", x, y)
+    _finite(f"{where}: the origin", x, y)
     extent = GridExtent(x, x + info.width * info.resolution, y, y + info.height * info.resolution)
     return GroundGrid(extent, free[None])
 
@@ -313,12 +334,16 @@ def to_markings(stamp: int, markings: GroundMarkings) -> PointCloud2:
 
 def from_markings(message: PointCloud2) -> GroundMarkings:
     """Paint in base_link."""
+    where, step = contracts.LANES.name, 4 * len(_CLOUD_FIELDS)
     names = tuple(f.name for f in message.fields)
-    if names != _CLOUD_FIELDS or message.point_step != 4 * len(_CLOUD_FIELDS):
-        raise InputError(f"lanes: the cloud has fields {names}, expected {_CLOUD_FIELDS} as float32")
+    as_expected = names == _CLOUD_FIELDS and all(f.datatype == PointField.FLOAT32 for f in message.fields)
+    if not as_expected or message.point_step != step or message.is_bigendian:
+        raise InputError(f"{where}: the cloud has fields {names}, expected {_CLOUD_FIELDS} as little-endian float32")
+    if len(message.data) != message.width * message.height * step:
+        raise InputError(f"{where}: {len(message.data)} bytes for {message.width * message.height} points")
     cloud = np.frombuffer(message.data, np.float32).reshape(-1, len(_CLOUD_FIELDS)).astype(np.float64)
     if not np.isfinite(cloud).all():
-        raise InputError("lanes: a point is not finite")
+        raise InputError(f"{where}: a point is not finite")
     return GroundMarkings(cloud[:, :2], cloud[:, 4].astype(np.int64), cloud[:, 5])
 
 
@@ -338,7 +363,7 @@ def from_odometry(message: Odometry) -> EgoState:
     """base_link in map; raises InputError for anything not finite."""
     p, twist = message.pose.pose.position, message.twist.twist
     yaw = yaw_of(message.pose.pose.orientation)
-    _finite("odometry", p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
+    _finite(contracts.ODOMETRY.name, p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
     return EgoState(
         stamp_ns=stamp_ns(message.header.stamp),
         pose=Pose2(p.x, p.y, yaw),
@@ -362,7 +387,7 @@ def to_trajectory(trajectory: Trajectory) -> TrajectoryMsg:
     columns = ("t", "x", "y", "yaw", "speed", "acceleration", "curvature")
     for t, x, y, yaw, v, a, k in zip(*(getattr(trajectory, c).tolist() for c in columns), strict=True):
         point = TrajectoryPoint(pose=to_pose(x, y, 0.0, yaw))
-        point.time_from_start = Duration(sec=int(t), nanosec=round(t % 1 * 1e9))
+        point.time_from_start = to_duration(t)
         point.longitudinal_velocity_mps, point.acceleration_mps2 = v, a
         point.heading_rate_rps, point.front_wheel_angle_rad = v * k, math.atan(WHEELBASE * k)
         message.points.append(point)
@@ -380,7 +405,7 @@ def from_trajectory(message: TrajectoryMsg) -> Trajectory:
                 yaw_of(p.pose.orientation),
                 p.longitudinal_velocity_mps,
                 p.acceleration_mps2,
-                math.tan(p.front_wheel_angle_rad) / WHEELBASE,
+                math.tan(p.front_wheel_angle_rad) / WHEELBASE if math.isfinite(p.front_wheel_angle_rad) else math.nan,
             )
             for p in message.points
         ],
@@ -426,7 +451,7 @@ def path_points(message: Path) -> NDArray[np.float64]:
     """The vertices (N, 2) of a route in map."""
     points = np.array([(p.pose.position.x, p.pose.position.y) for p in message.poses], dtype=np.float64).reshape(-1, 2)
     if len(points) < 2 or not np.isfinite(points).all():
-        raise InputError(f"route: expected at least two finite points, got {len(points)}")
+        raise InputError(f"{contracts.ROUTE.name}: expected at least two finite points, got {len(points)}")
     return points
 
 
