@@ -189,7 +189,7 @@ def test_memory_is_half_a_second_old_with_the_motion_since(recording: RecordingE
         result = perceive(IMAGES, k * TICK_NS, ego(k))
         assert result.stamp_ns == k * TICK_NS and set(result.latency_ms) == {"preprocess", "network", "decode"}
     ages = [round(float(call["memory_dt"][0]), 3) for call in recording.calls]
-    assert ages == [0, 0, 0, 0.3, 0.4, *[0.5] * 7]
+    assert ages == [0, 0, 0, 0, 0.4, *[0.5] * 7]
     last = recording.calls[11]
     assert (last["memory"] == 7).all(), "features of run 7, which saw frame 6"
     motion = ego(6).pose.inverse() @ ego(11).pose

@@ -17,7 +17,7 @@ from autodrive.data.metrics import (
     mean_errors,
     summarise,
 )
-from autodrive.scene import DetectedObject, GroundClass, ObjectClass
+from autodrive.scene import DetectedObject, GridExtent, GroundClass, ObjectClass
 
 CAR = GROUPS["car"]
 NEAR = (0.0, 20.0)
@@ -30,6 +30,7 @@ def car(x: float, y: float = 0.0, score: float = 0.9, yaw: float = 0.0, label=Ob
 def frame(predictions, truth, care=None, ground=None, ground_truth=None, known=None) -> EvaluatedFrame:
     empty = np.zeros((len(GroundClass), 4, 4))
     return EvaluatedFrame(
+        GridExtent(-2, 2, -2, 2),
         tuple(predictions),
         tuple(truth),
         np.array([True] * len(truth) if care is None else care, bool),
@@ -103,10 +104,22 @@ def test_iou_counts_only_known_cells() -> None:
     true[GroundClass.FREE, :2] = 1
     said[GroundClass.FREE, 1:] = 0.9
     known = np.ones((4, 4), bool)
-    assert ground_iou([frame([], [], ground=said, ground_truth=true, known=known)])["free"] == pytest.approx(4 / 16)
+    assert ground_iou([frame([], [], ground=said, ground_truth=true, known=known)], (0, 9))["free"] == pytest.approx(
+        4 / 16
+    )
     known[2:] = False
-    result = ground_iou([frame([], [], ground=said, ground_truth=true, known=known)])
+    result = ground_iou([frame([], [], ground=said, ground_truth=true, known=known)], (0, 9))
     assert result["free"] == pytest.approx(4 / 8) and result["crosswalk"] is None
+
+
+def test_iou_of_a_band_leaves_out_the_other_cells() -> None:
+    said, true = np.zeros((4, 4, 4)), np.zeros((4, 4, 4))
+    true[GroundClass.FREE, 1:3, 1:3] = 1  # the four cells around the body
+    said[GroundClass.FREE] = 0.9
+    frames = [frame([], [], ground=said, ground_truth=true)]
+    assert ground_iou(frames, (0, 1))["free"] == 1.0
+    assert ground_iou(frames, (0, 9))["free"] == pytest.approx(4 / 16)
+    assert ground_iou(frames, (1, 9))["free"] is None
 
 
 def test_summary_has_every_band_and_leaves_rare_classes_out_of_the_mean() -> None:

@@ -58,6 +58,7 @@ def evaluate_frame(
     outputs = run(network_inputs(view, view.images if images is None else images, features))
     ground_truth, ground_weight = ground_targets(view, sample.masks, sample.mask_half_extent)
     return EvaluatedFrame(
+        extent,
         decode_objects(outputs["heat"][0], outputs["box"][0], extent, EVALUATION),
         tuple(_truth(row) for row in sample.objects.tolist()),
         visible_objects(view),

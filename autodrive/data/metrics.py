@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autodrive.scene import ROAD_USERS, VEHICLES, DetectedObject, GroundClass, ObjectClass
+from autodrive.scene import ROAD_USERS, VEHICLES, DetectedObject, GridExtent, GroundClass, ObjectClass
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 # true-positive errors are taken at this matching distance and from this score on
@@ -23,6 +23,7 @@ ERROR_SCORE = 0.3
 FLOOR = 0.1
 MIN_COUNT = 15
 Band = tuple[float, float]
+EVERYWHERE: Band = (0.0, float("inf"))
 BANDS: dict[str, tuple[Band, ...]] = {
     "car": ((0.0, 10.0), (10.0, 20.0), (20.0, 40.0), (0.0, 20.0), (0.0, 40.0)),
     "humanoid": ((0.0, 4.0), (4.0, 8.0), (0.0, 8.0)),
@@ -38,8 +39,10 @@ class EvaluatedFrame:
     """One frame's predictions beside the truth.
 
     ``care`` (M,) marks truth that counts; ``ground`` and ``ground_truth`` (ground classes, G, G), ``ground_known``
-    (G, G) the cells that count.
+    (G, G) the cells that count, ``extent`` where they lie.
     """
+
+    extent: GridExtent
 
     predictions: tuple[DetectedObject, ...]
     truth: tuple[DetectedObject, ...]
@@ -122,12 +125,23 @@ def _aligned_iou(a: DetectedObject, b: DetectedObject) -> float:
     return common / (a.length * a.width * a.height + b.length * b.width * b.height - common)
 
 
-def ground_iou(frames: Sequence[EvaluatedFrame], threshold: float = 0.5) -> dict[str, float | None]:
-    """Intersection over union per ground class over all cells that count; None where the class never occurs."""
+def _known_in_band(frame: EvaluatedFrame, band: Band) -> NDArray[np.bool_]:
+    cells = frame.ground_known.shape[0]
+    unit = (np.arange(cells) + 0.5) / cells
+    extent = frame.extent
+    x = extent.x_min + unit * (extent.x_max - extent.x_min)
+    y = extent.y_min + unit * (extent.y_max - extent.y_min)
+    distance = np.hypot(x[:, None], y[None, :])
+    return frame.ground_known & (band[0] <= distance) & (distance < band[1])
+
+
+def ground_iou(frames: Sequence[EvaluatedFrame], band: Band, threshold: float = 0.5) -> dict[str, float | None]:
+    """Intersection over union per ground class over the band's cells that count; None where a class never occurs."""
+    known = [_known_in_band(frame, band) for frame in frames]
     result: dict[str, float | None] = {}
     for kind in GroundClass:
-        said = [(frame.ground[kind] > threshold) & frame.ground_known for frame in frames]
-        true = [frame.ground_truth[kind] & frame.ground_known for frame in frames]
+        said = [(frame.ground[kind] > threshold) & mask for frame, mask in zip(frames, known, strict=True)]
+        true = [frame.ground_truth[kind] & mask for frame, mask in zip(frames, known, strict=True)]
         either = sum(int((s | t).sum()) for s, t in zip(said, true, strict=True))
         both = sum(int((s & t).sum()) for s, t in zip(said, true, strict=True))
         occurs = any(t.any() for t in true)
@@ -136,11 +150,11 @@ def ground_iou(frames: Sequence[EvaluatedFrame], threshold: float = 0.5) -> dict
 
 
 def summarise(frames: Sequence[EvaluatedFrame], bands: Sequence[Band]) -> dict[str, Any]:
-    """All metrics of one rig as plain JSON values: per band, per class, AP at each distance, and means over classes.
+    """All metrics of one rig as plain JSON values: per band, per class, AP at each distance, means, and ground IoU.
 
     The means leave out classes with fewer than MIN_COUNT true objects in the band.
     """
-    result: dict[str, Any] = {"frames": len(frames), "ground_iou": ground_iou(frames), "bands": {}}
+    result: dict[str, Any] = {"frames": len(frames), "ground_iou": ground_iou(frames, EVERYWHERE), "bands": {}}
     for band in bands:
         classes: dict[str, Any] = {}
         for name, labels in GROUPS.items():
@@ -154,5 +168,9 @@ def summarise(frames: Sequence[EvaluatedFrame], bands: Sequence[Band]) -> dict[s
             key: round(float(np.mean([c["ap"][key] for c in counted])), 4) if counted else None
             for key in (f"{d:g}" for d in DISTANCES_M)
         }
-        result["bands"][f"{band[0]:g}-{band[1]:g}"] = {"map": mean, "classes": classes}
+        result["bands"][f"{band[0]:g}-{band[1]:g}"] = {
+            "map": mean,
+            "classes": classes,
+            "ground_iou": ground_iou(frames, band),
+        }
     return result

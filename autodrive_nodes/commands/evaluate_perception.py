@@ -70,6 +70,6 @@ def table(result: dict[str, Any]) -> str:
         if content["map"]["1"] is not None:
             scores = " ".join(f"{content['map'][d]:6.3f}" for d in ("0.5", "1", "2", "4"))
             lines.append(f"{band:>9}  {'mean':<11}{'':>6}  {scores}")
-    for name, value in result["ground_iou"].items():
-        lines.append(f"IoU {name}: " + ("not present" if value is None else f"{value:.3f}"))
+        found = [f"{name} {value:.3f}" for name, value in content["ground_iou"].items() if value is not None]
+        lines.append(f"{band:>9}  ground IoU: " + ", ".join(found))
     return "\n".join(lines)
