@@ -48,7 +48,10 @@ SIZES = {
 
 @dataclass
 class Agent:
-    """Something that follows a polyline at ``speed(t)`` from ``start`` metres on; it brakes for nothing unless ``careful``."""
+    """Something that follows a polyline at ``speed(t)`` from ``start`` metres on.
+
+    It stops behind the ego, and for an ego that crosses its way only if ``careful``.
+    """
 
     label: ObjectClass
     path: Array
@@ -78,11 +81,12 @@ class Agent:
     def step(self, t: float, ego: Pose2) -> None:
         """Advance one tick; a careful agent stops for an ego just ahead of it."""
         wanted = self.speed(t)
-        if self.careful:
-            local = self.pose().inverse().apply(ego.apply(np.array([[-0.95, 0.0], [1.3, 0.0], [3.55, 0.0]])))
-            reach = SIZES[self.label][0] / 2 + 2.0 + self.v**2 / 5.0
-            if ((local[:, 0] > 0) & (local[:, 0] < reach) & (np.abs(local[:, 1]) < 2.0)).any():
-                wanted = 0.0
+        local = self.pose().inverse().apply(ego.apply(np.array([[-0.95, 0.0], [1.3, 0.0], [3.55, 0.0]])))
+        reach = SIZES[self.label][0] / 2 + 2.0 + self.v**2 / 5.0
+        ahead = bool(((local[:, 0] > 0) & (local[:, 0] < reach) & (np.abs(local[:, 1]) < 2.0)).any())
+        same_way = math.cos(ego.yaw - self.pose().yaw) > 0.7
+        if ahead and (self.careful or same_way) and self.label != ObjectClass.PEDESTRIAN:
+            wanted = 0.0
         self.v += min(max(wanted - self.v, -0.4), 0.25) if self.label != ObjectClass.PEDESTRIAN else wanted - self.v
         self.s = min(self.s + self.v * TICK_S, float(self._at[-1]))
         if self.s >= self._at[-1]:

@@ -16,6 +16,7 @@ from autodrive.scene import ROAD_USERS, EgoState, Forecast, ObjectClass, Tracked
 MOVED_SPEED = 1.2  # a track that was once faster than this is traffic, not a parked car
 REST_SPEED = 0.15
 FORGET_S = 5.0
+LANE_HALF_M = 1.65
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class _History:
     seen_ns: int
     moved: bool
     rest_since_ns: int
+    passable: bool = False
 
 
 class Behaviour:
@@ -71,10 +73,18 @@ class Behaviour:
         if track.label not in ROAD_USERS:
             return True
         history = self._history.get(track.track_id)
-        rest_s = 0.0 if history is None or self._last_ns is None else (self._last_ns - history.rest_since_ns) * 1e-9
+        if history is None or self._last_ns is None:
+            return False
+        # once granted it stays: waiting ends as soon as the body pulls out
+        history.passable = is_static(track) and (history.passable or self._waited_out(history, track, d))
+        return history.passable
+
+    def _waited_out(self, history: _History, track: TrackedObject, d: float) -> bool:
+        assert self._last_ns is not None
+        rest_s = (self._last_ns - history.rest_since_ns) * 1e-9
         if track.label == ObjectClass.PEDESTRIAN:
             return self.waited_s > self._config.pass_wait_s
-        if history is not None and history.moved:
+        if history.moved:
             return rest_s > self._config.moved_pass_wait_s
         aside = abs(d) > 0.35 * track.width + 0.1
         return aside or (rest_s > self._config.pass_wait_s and self.waited_s > self._config.pass_wait_s)
@@ -135,9 +145,9 @@ class Behaviour:
     def _claims(self, d: float, speed_d: float) -> bool:
         """Whether a pedestrian at offset ``d`` moving across at ``speed_d`` is on our lane or about to step on it."""
         towards = -speed_d if d > 0 else speed_d
-        if abs(d) < 2.0:
-            return towards > -0.4 or abs(d) < 1.4
-        if towards > 0.35:
-            return (abs(d) - 1.8) / towards < 3.5
+        if abs(d) < LANE_HALF_M:
+            return towards > -0.4 or abs(d) < 1.2
+        if towards > 0.4:
+            return (abs(d) - LANE_HALF_M) / towards < 3.0
         # somebody who stands at the kerb gets a chance to go, then we do
-        return abs(d) < 2.9 and abs(speed_d) < 0.35 and self.waited_s < 3.0
+        return abs(d) < 2.6 and abs(speed_d) < 0.25 and self.waited_s < 1.5

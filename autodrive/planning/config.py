@@ -45,7 +45,7 @@ class PlannerConfig:
 
     # kinematics and comfort
     max_speed: float = 13.9
-    lateral_acceleration: float = 2.0
+    lateral_acceleration: float = 2.3
     acceleration: float = 1.8
     comfortable_deceleration: float = 2.0
     normal_deceleration: float = 3.0
@@ -55,6 +55,8 @@ class PlannerConfig:
     brake_jerk: float = 6.0
     hard_jerk: float = 40.0
     max_path_curvature: float = 0.20  # 5 m radius; the wheels allow 3.8 m
+
+    pedestrian_horizon_s: float = 3.6  # people change their mind: where they will be later constrains nothing now
 
     # gaps
     stop_gap: float = 2.8  # added to the hard longitudinal margin: about 3.5 m bumper to bumper
@@ -67,13 +69,13 @@ class PlannerConfig:
     comfort_slack: float = 0.45  # beyond the margins; nearer costs, and is worth a nudge
     yield_margin_scale: float = 1.35  # of those whom the last plan gave way to: no change of mind for a hair's breadth
     margin_growth: float = 0.04  # lateral, per second of prediction
-    length_growth: float = 0.45  # along the object's motion, per second of prediction
+    length_growth: float = 0.10  # along the object's motion, per second of prediction
+    speed_uncertainty: float = 0.05  # and this share of its speed
     probability_threshold: float = 0.20  # modes at least this likely are hard constraints
     risk_probability: float = 0.05  # less likely ones down to this are a cost
 
     # speed near people and in doubt
-    pedestrian_free_clearance: float = 3.0  # beyond this a pedestrian does not slow the car
-    pedestrian_pass_speed: float = 2.0  # at zero clearance beyond the margin
+    pedestrian_pass_speed: float = 3.0  # at zero clearance beyond the margin
     crosswalk_speed: float = 5.0
     stop_line_speed: float = 4.5
     blind_speed: float = 5.0  # no free-space grid
@@ -94,5 +96,6 @@ class PlannerConfig:
     weight_acceleration: float = 0.4
     weight_clearance: float = 3.0
     weight_free: float = 4.0
+    weight_astray: float = 6.0
     weight_switch: float = 1.5
     weight_risk: float = 12.0

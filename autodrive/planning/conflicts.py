@@ -11,13 +11,14 @@ from autodrive.planning.collision import Boxes, separation
 from autodrive.planning.config import PlannerConfig
 from autodrive.planning.obstacles import Obstacles
 from autodrive.planning.path_candidates import Paths
-from autodrive.scene import EgoState
+from autodrive.scene import EgoState, ObjectClass
 
 # a body that already stands within a margin may move as long as it comes no nearer than by this, ...
 SLACK_TOLERANCE_M = 0.02
 # ... and never nearer than this, unless it is already (tracks are noisy, and a touching ghost must not hold us for ever)
 LEAST_GAP_M = 0.12
 NOTHING_NEAR_M = 1e3
+SAME_WAY_COS = 0.6
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,14 @@ def find_conflicts(paths: Paths, obstacles: Obstacles, ego: EgoState, config: Pl
     static = np.full(shape, NOTHING_NEAR_M)
     moving: dict[int, Array] = {}
     risk: list[tuple[float, Array]] = []
+    from_behind = _from_behind(obstacles, ego, config)
     for m, mode in enumerate(slack):
+        if from_behind[m]:
+            continue
         values = mode.reshape(*shape, -1)
+        if obstacles.tracks[obstacles.track[m]].label == ObjectClass.PEDESTRIAN:
+            values = values.copy()
+            values[..., round(config.pedestrian_horizon_s / (config.dt * config.conflict_stride)) + 1 :] = NOTHING_NEAR_M
         if obstacles.static[m]:
             static = np.minimum(static, values[..., 0])
         elif obstacles.hard[m]:
@@ -94,6 +101,18 @@ def find_conflicts(paths: Paths, obstacles: Obstacles, ego: EgoState, config: Pl
         tuple(touching),
         tuple((p, v) for p, v in risk if (v < 0).any()),
     )
+
+
+def _from_behind(obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> Array:
+    """Modes (M,) that would run into the body from behind where it is now: keeping clear is the follower's duty."""
+    pose = ego.pose
+    here = (np.array([v]) for v in (pose.x, pose.y, pose.yaw))
+    touches = separation(*here, config.footprint, obstacles.boxes).reshape(obstacles.poses.shape[:2]) < 0
+    local = pose.inverse().apply(obstacles.poses[:, 0, :2])
+    first = np.argmax(touches, axis=1)
+    heading = obstacles.poses[np.arange(len(obstacles)), first, 2]
+    same_way = np.cos(heading - pose.yaw) > SAME_WAY_COS
+    return np.asarray(touches.any(axis=1) & ~touches[:, 0] & same_way & (local[:, 0] < 0.0))
 
 
 def _slack(x: Array, y: Array, yaw: Array, obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> list[Array]:

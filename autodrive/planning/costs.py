@@ -13,6 +13,7 @@ from autodrive.planning.path_candidates import Paths
 from autodrive.planning.speed_profile import RollOut
 
 AT_REST = 0.3  # slower than this, who touches us does so of their own motion
+LANE_KEEPING_M = 0.9  # stopping further than this from the route means standing in somebody else's lane
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def evaluate(
     near = np.maximum(config.comfort_slack - np.where(moving, slack, config.comfort_slack), 0.0)
     cost += config.weight_clearance * (near**2 * v).sum(axis=1) * (time[1] - time[0])
     cost += config.weight_free * (np.maximum(0.6 - ground, 0.0) * moving).mean(axis=1) * span
+    astray = np.maximum(np.abs(d) - LANE_KEEPING_M, 0.0) * ~moving
+    cost += config.weight_astray * astray.mean(axis=1)
     # stopping where somebody will pass is worse than stopping short of it
     cost += 2.0 * (np.minimum(violation, 1.0) * ~moving).sum(axis=1)
     for probability, mode in conflicts.risk:

@@ -148,7 +148,8 @@ def _boxes(
     size = np.array([(t.length / 2, t.width / 2) for t in tracks]).reshape(-1, 2)
     moving = np.where(static, 0.0, 1.0)[:, None] * times[None, :]
     scale_row = scale[owner][:, None]
-    half_length = size[owner, 0][:, None] + scale_row * np.minimum(config.length_growth * moving, 2.5)
+    growth = config.length_growth + config.speed_uncertainty * np.array([t.speed for t in tracks])
+    half_length = size[owner, 0][:, None] + scale_row * np.minimum(growth[owner][:, None] * moving, 2.5)
     across = scale_row * (base[owner][:, None] + np.minimum(config.margin_growth * moving, 0.3))
     shape = poses.shape[:2]
 

@@ -238,7 +238,7 @@ class Planner:
         policies, choices = build_policies(conflicts, ids, stops, ego_s, steps, config)
         cap = self._clearance_cap(paths, obstacles, rules.cap)
         limit = speed_limit(
-            paths.curvature, cap, config.path_step, lateral_acceleration=config.lateral_acceleration, deceleration=1.5
+            paths.curvature, cap, config.path_step, lateral_acceleration=config.lateral_acceleration, deceleration=1.8
         )
         rolled = roll_out(
             policies,
@@ -294,7 +294,7 @@ class Planner:
         if len(obstacles) == 0:
             return caps
         steps = obstacles.poses.shape[1]
-        soon = round(2.0 / (config.dt * config.conflict_stride))
+        soon = round(1.2 / (config.dt * config.conflict_stride))
         person = np.array([obstacles.tracks[i].label == ObjectClass.PEDESTRIAN for i in obstacles.track])
         wanted = (person & obstacles.hard)[:, None] & (np.arange(steps) <= soon)
         wanted |= (obstacles.static & ~person)[:, None] & (np.arange(steps) == 0)
@@ -321,7 +321,7 @@ class Planner:
         gap = separation(x.ravel(), y.ravel(), yaw.ravel(), config.footprint, chosen)
         is_person = np.repeat(person, steps)[keep]
         slow = np.where(is_person, config.pedestrian_pass_speed, 3.5)
-        slope = np.where(is_person, 4.0, 10.0)
+        slope = np.where(is_person, 6.0, 10.0)
         allowed = np.maximum(slow + slope * gap, CRAWL).min(axis=1).reshape(x.shape)
         fine = np.repeat(allowed, stride, axis=1)[:, : caps.shape[1]]
         return np.asarray(np.minimum(caps, fine))
