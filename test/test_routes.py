@@ -36,7 +36,7 @@ def test_is_a_legal_drive_of_about_the_wanted_length(name: str, seed: int, lengt
     plan = make_route(town, seed, length)
     points = plan.route.points
     steps = np.hypot(*np.diff(points, axis=0).T)
-    assert length - 2.0 < steps.sum() < length + 60.0
+    assert 0.97 * length - 5.0 < steps.sum() < length + 60.0
     assert steps.max() < 3.2 and np.allclose(points, points.round(1))
     onward = {(town.lane[c.from_lane].edge_id, town.lane[c.to_lane].edge_id) for c in town.connections}
     assert set(zip(plan.edges[:-1], plan.edges[1:], strict=True)) <= onward

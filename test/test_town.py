@@ -128,7 +128,7 @@ def _copy(folder: Path) -> Path:
         ("format: autodrive-town/1", "format: something", "not a town file"),
         ("net: summit", "net: ../summit", "same folder"),
         ("net: summit", "net: winter", "missing"),
-        ("seed: 3", "seed: three", "three"),
+        ("seed: 27", "seed: three", "three"),
         ("trees:", "shrubs:", "missing key 'trees'"),
         ("- [CAR,", "- [TANK,", "TANK"),
         ("- [CAR, ", "- [CAR, .nan, ", "6 numbers"),

@@ -17,7 +17,7 @@ from autodrive.sim.town_surface import Surface
 
 KERB_GAP_M = (0.08, 0.3)
 CLEAR_OF_JUNCTION_M = 10.0  # nobody parks closer to a crossing: one must be seen from it
-BLOCKED_EDGES = 4
+ROADS_PER_BLOCKED_LANE = 7
 PARKING_OCCUPANCY = 0.45
 _CLEAR_OF_WORKS_M = 30.0
 
@@ -136,7 +136,7 @@ def _moved(item: DetectedObject, pose: Pose2) -> DetectedObject:
 
 
 def _lanes_to_block(rng: np.random.Generator, network: Network) -> list[Lane]:
-    """Up to BLOCKED_EDGES long kerb-side lanes, without which one can still drive from anywhere to anywhere."""
+    """A few long kerb-side lanes, without which one can still drive from anywhere to anywhere."""
     parking = {lane.edge_id for lane in network.lanes if lane.kind == "parking"}
     candidates = [
         lane
@@ -146,6 +146,8 @@ def _lanes_to_block(rng: np.random.Generator, network: Network) -> list[Lane]:
         and lane.edge_id not in parking
         and lane.length > 2 * _CLEAR_OF_WORKS_M + 15.0
     ]
+    edges = {lane.edge_id for lane in network.lanes if lane.kind == "road"}
+    wanted = max(2, len(edges) // 2 // ROADS_PER_BLOCKED_LANE)  # two edges make a road
     chosen: list[Lane] = []
     for k in rng.permutation(len(candidates)):
         lane = candidates[k]
@@ -154,7 +156,7 @@ def _lanes_to_block(rng: np.random.Generator, network: Network) -> list[Lane]:
         )
         if not near and _all_reachable(network, {lane.id, *(other.id for other in chosen)}):
             chosen.append(lane)
-        if len(chosen) == BLOCKED_EDGES:
+        if len(chosen) == wanted:
             break
     return chosen
 

@@ -23,6 +23,7 @@ _ASPHALT_Z, _PAINT_Z = 0.01, 0.02
 _TILE_M = 110.0  # meshes are cut into tiles of this size, so that a renderer can leave out those behind the camera
 _FRICTION = (1.0, 0.005, 0.0001)
 _MIN_AREA_M2 = 1e-3
+_MIN_TRIANGLE_M2 = 3e-4  # thinner ones turn over when their corners are rounded
 _YELLOW = (0.95, 0.72, 0.2)
 
 
@@ -110,6 +111,8 @@ def _flat(area: BaseGeometry, z: float) -> Array:
         for triangle in shapely.get_parts(shapely.constrained_delaunay_triangles(polygon))
     ]
     flat = np.array(corners).reshape(-1, 3, 2)
+    a, b = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+    flat = flat[a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 2 * _MIN_TRIANGLE_M2]
     return np.concatenate([flat, np.full((*flat.shape[:2], 1), z)], axis=2)
 
 
