@@ -26,7 +26,7 @@ MISSING_AFTER_S = 2.0
 class CameraIngestionNode(StageNode):
     """images of each camera -> frame set; ``source`` is "shm", or "auto" for plain and compressed images as well."""
 
-    defaults = {"rig": "", "mode": "lockstep", "source": "shm"}  # noqa: RUF012
+    defaults = {"rig": "", "source": "shm"}  # noqa: RUF012
 
     def setup(self) -> None:
         """Subscribe to every camera of the rig."""
@@ -43,7 +43,7 @@ class CameraIngestionNode(StageNode):
 
     def started(self) -> None:
         """Watch for cameras that fall silent while others go on."""
-        self._watch = self.create_timer(MISSING_AFTER_S, lambda: self.guard(self._find_missing))
+        self.every(MISSING_AFTER_S, self._find_missing)
 
     def shutdown(self) -> None:
         """Release the rings that decoded images lie in."""
@@ -63,8 +63,9 @@ class CameraIngestionNode(StageNode):
                 raise InputError(f"{_topic(camera)}/compressed: {len(message.data)} bytes are no image")
             self._add(camera, message, self._store(camera, pixels[..., ::-1]))
 
-        self.hear(contracts.IMAGE_SHM, shm, camera=camera.name)
-        if self.value("source") == "auto":
+        auto = self.value("source") == "auto"
+        self.hear(contracts.IMAGE_SHM, shm, required=not auto, camera=camera.name)
+        if auto:
             self.hear(contracts.IMAGE, plain, camera=camera.name)
             self.hear(contracts.IMAGE_COMPRESSED, compressed, camera=camera.name)
 
@@ -78,6 +79,8 @@ class CameraIngestionNode(StageNode):
         _check_size(camera, descriptor.width, descriptor.height)
         self._received[camera.name] += 1
         stamp_ns = messages.stamp_ns(message.header.stamp)
+        if not self._sets.pending:
+            self._stalled_since = time.monotonic()  # nothing was missing until now
         if (frames := self._sets.add(camera.name, stamp_ns, descriptor)) is None:
             return
         self._frames.publish(frame_set.to_message(stamp_ns, tuple(frames.items())))
@@ -92,7 +95,8 @@ class CameraIngestionNode(StageNode):
             return
         most = max(self._received.values())
         missing = [name for name, count in self._received.items() if count < most]
-        raise InputError(f"no image from {', '.join(missing)} for {MISSING_AFTER_S:.0f} s while other cameras deliver")
+        text = f"no image from {', '.join(missing)} for {MISSING_AFTER_S:.0f} s while other cameras deliver"
+        self.report_failure(text, self._sets.pending[-1])
 
 
 def _topic(camera: Camera) -> str:

@@ -13,14 +13,12 @@ from autodrive_nodes.stage_node import StageNode
 class ControlNode(StageNode):
     """trajectory, odometry -> control; in realtime on every odometry with the newest trajectory."""
 
-    defaults = {"mode": "lockstep"}  # noqa: RUF012
-
     def setup(self) -> None:
         """Hear planning and localization."""
         self._controller = Controller()
         self._newest: Trajectory | None = None
         self._control = self.say(contracts.CONTROL)
-        if self.value("mode") == "lockstep":
+        if self.lockstep:
             self.hear_together(
                 {
                     "trajectory": (contracts.TRAJECTORY, messages.from_trajectory),

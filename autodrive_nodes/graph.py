@@ -13,6 +13,8 @@ from typing import Any
 from autodrive.errors import ConfigError
 from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, RIGS
 
+RECORDING = "recording"  # the group that ends last, and only when it has heard everything
+
 
 @dataclass(frozen=True)
 class NodeSpec:
@@ -38,7 +40,7 @@ class System:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose when starting a system."""
+    """What a user may choose when starting a system; ``world`` is "module:Class" of an autodrive.sim.world.World."""
 
     system: str = "car"
     town: str = "summit"
@@ -48,7 +50,10 @@ class Options:
     engine: str = str(DEFAULT_ENGINE)
     rig: str = str(RIGS / "car.yaml")
     out: str = ""
+    record: bool = True
     bag: str = ""
+    base_frame: str = "base_link"
+    world: str = "autodrive.sim.town_world:TownWorld"
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -71,54 +76,63 @@ def build(options: Options) -> System:
     return systems[options.system](options)
 
 
+def _node(o: Options, name: str, factory: str, **parameters: Any) -> NodeSpec:
+    return NodeSpec(name, f"autodrive_nodes.{factory}", {"mode": o.mode, **parameters})
+
+
 def _vision(o: Options, *, images: str) -> tuple[NodeSpec, ...]:
-    ingestion = {"rig": o.rig, "mode": o.mode, "source": images}
     return (
-        NodeSpec("camera_ingestion", "autodrive_nodes.camera_ingestion_node:CameraIngestionNode", ingestion),
-        NodeSpec("perception", "autodrive_nodes.perception_node:PerceptionNode", {"rig": o.rig, "engine": o.engine}),
+        _node(o, "camera_ingestion", "camera_ingestion_node:CameraIngestionNode", rig=o.rig, source=images),
+        _node(o, "perception", "perception_node:PerceptionNode", rig=o.rig, engine=o.engine),
     )
 
 
-def _recording(o: Options, *, video: bool) -> tuple[NodeSpec, ...]:
-    if not o.out:
+def _recording(o: Options) -> tuple[NodeSpec, ...]:
+    if not (o.out and o.record):
         return ()
-    common = {"rig": o.rig, "out": o.out}
     title = f"{o.system} | {o.town} | seed {o.seed}" if o.system == "car" else Path(o.bag).name
     return (
-        NodeSpec("recorder", "autodrive_nodes.recorder_node:RecorderNode", common),
-        NodeSpec("video", "autodrive_nodes.video_node:VideoNode", {**common, "title": title}),
-    )[: 2 if video else 1]
+        _node(o, "recorder", "recorder_node:RecorderNode", rig=o.rig, out=o.out),
+        _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title),
+    )
+
+
+def _world(o: Options) -> tuple[NodeSpec, ...]:
+    world = {"world": o.world, "town": o.town, "seed": o.seed, "duration_s": float(o.duration_s)}
+    return (_node(o, "world_bridge", "world_bridge_node:WorldBridgeNode", rig=o.rig, **world),)
 
 
 def _car(o: Options) -> System:
-    mode = {"mode": o.mode}
-    world = {"rig": o.rig, "town": o.town, "seed": o.seed, "duration_s": float(o.duration_s), **mode}
+    driving = (
+        _node(o, "localization", "localization_node:LocalizationNode"),
+        _node(o, "prediction", "prediction_node:PredictionNode"),
+        _node(o, "planning", "planning_node:PlanningNode"),
+        _node(o, "control", "control_node:ControlNode"),
+    )
+    vision = _vision(o, images="shm")
+    stages = [node.name for node in (*vision, *driving)]
+    gate = _node(
+        o,
+        "safety_gate",
+        "safety_gate_node:SafetyGateNode",
+        envelope=str(ENVELOPES / "car.yaml"),
+        stages=stages,
+    )
     groups = {
-        "recording": _recording(o, video=True),
-        "scoring": (NodeSpec("scorer", "autodrive_nodes.scorer_node:ScorerNode", {"out": o.out}),),
-        "safety": (
-            NodeSpec(
-                "safety_gate",
-                "autodrive_nodes.safety_gate_node:SafetyGateNode",
-                {"envelope": str(ENVELOPES / "car.yaml"), **mode},
-            ),
-        ),
-        "driving": (
-            NodeSpec("localization", "autodrive_nodes.localization_node:LocalizationNode"),
-            NodeSpec("prediction", "autodrive_nodes.prediction_node:PredictionNode"),
-            NodeSpec("planning", "autodrive_nodes.planning_node:PlanningNode"),
-            NodeSpec("control", "autodrive_nodes.control_node:ControlNode", mode),
-        ),
-        "vision": _vision(o, images="shm"),
-        "world": (NodeSpec("world_bridge", "autodrive_nodes.world_bridge_node:WorldBridgeNode", world),),
+        RECORDING: _recording(o),
+        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),
+        "safety": (gate,),
+        "driving": driving,
+        "vision": vision,
+        "world": _world(o),
     }
     return System("car", {name: nodes for name, nodes in groups.items() if nodes})
 
 
 def _perceive(o: Options) -> System:
-    player = NodeSpec("bag_player", "autodrive_nodes.bag_player_node:BagPlayerNode", {"bag": o.bag, "rig": o.rig})
+    player = _node(o, "bag_player", "bag_player_node:BagPlayerNode", bag=o.bag, rig=o.rig, base_frame=o.base_frame)
     groups = {
-        "recording": _recording(o, video=True),
+        RECORDING: _recording(o),
         "vision": _vision(o, images="auto"),
         "world": (player,),
     }

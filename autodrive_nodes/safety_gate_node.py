@@ -1,11 +1,16 @@
-"""The last word before the actuators: limits, staleness, and a brake of its own."""
+"""The last word before the actuators: limits, staleness, and a brake of its own.
+
+In lockstep it answers every frame, also one that a stage said it failed at: with the last command while that is fresh,
+then by braking. Silence without a word is noticed in realtime, where time goes on by itself.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from autodrive.safety.envelope import load_envelope
 from autodrive.safety.gate import SafetyGate
@@ -17,12 +22,14 @@ SILENCE_NS = 150_000_000
 
 
 class SafetyGateNode(StageNode):
-    """control, odometry, tracks -> command; in realtime it also speaks when control is silent."""
+    """control, odometry, steering, tracks -> command; ``stages`` are the nodes whose failures it answers."""
 
-    defaults = {"mode": "lockstep", "envelope": ""}  # noqa: RUF012
+    defaults = {"envelope": "", "stages": [""]}  # noqa: RUF012
 
     def setup(self) -> None:
         """Load the envelope."""
+        self._stages = frozenset(self.value("stages"))
+        self._steering = 0.0
         self._gate = SafetyGate(load_envelope(Path(self.value("envelope"))))
         self._command: Command | None = None
         self._ego: EgoState | None = None
@@ -31,28 +38,42 @@ class SafetyGateNode(StageNode):
         self._now_ns, self._said_ns = 0, 0
         self._verdict = ""
         self._out = self.say(contracts.COMMAND)
-        if self.value("mode") == "lockstep":
+        if self.lockstep:
             self.hear_together(
                 {
                     "command": (contracts.CONTROL, messages.from_control),
                     "ego": (contracts.ODOMETRY, messages.from_odometry),
+                    "steering": (contracts.STEERING, lambda m: m.steering_tire_angle),
                     "tracks": (contracts.TRACKS, messages.from_tracks),
                 },
-                self._lockstep,
+                self._on_frame,
             )
+            self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
         else:
             self.hear(contracts.ODOMETRY, self._on_odometry)
+            self.hear(contracts.STEERING, self._on_steering)
             self.hear(contracts.TRACKS, self._on_tracks)
             self.hear(contracts.CONTROL, self._on_control)
             self.hear(contracts.CLOCK, self._on_clock)
 
-    def _lockstep(self, stamp_ns: int, v: dict[str, Any]) -> None:
-        self._command, self._ego, self._tracks, self._tracks_ns = v["command"], v["ego"], v["tracks"], stamp_ns
+    def _on_frame(self, stamp_ns: int, v: dict[str, Any]) -> None:
+        self._ego = replace(v["ego"], steering=v["steering"])
+        self._command, self._tracks, self._tracks_ns = v["command"], v["tracks"], stamp_ns
         self._now_ns = stamp_ns
         self._speak()
 
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        stamp_ns = messages.stamp_of(message)
+        failed = any(s.level == DiagnosticStatus.ERROR and s.name in self._stages for s in message.status)
+        if failed and stamp_ns > self._said_ns:
+            self._now_ns = stamp_ns
+            self._speak()
+
+    def _on_steering(self, message: Any) -> None:
+        self._steering = message.steering_tire_angle
+
     def _on_odometry(self, message: Any) -> None:
-        self._ego = messages.from_odometry(message)
+        self._ego = replace(messages.from_odometry(message), steering=self._steering)
 
     def _on_tracks(self, message: Any) -> None:
         self._tracks, self._tracks_ns = messages.from_tracks(message), messages.stamp_ns(message.header.stamp)

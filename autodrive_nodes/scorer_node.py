@@ -1,7 +1,7 @@
 """Judges a simulated drive from the simulator's truth, measures how long each stage takes, and tells the supervisor.
 
 It talks to the supervisor in lines on standard output: ``PROGRESS {json}`` every simulated second, ``DONE {json}`` at
-the end.
+the end, or ``FATAL: text`` when a stage stays silent or fails frame after frame.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import json
 import struct
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 
 from autodrive.files import write_json
@@ -21,10 +23,11 @@ from autodrive.scene import Route
 from autodrive.sim.scoring import Scorer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
-from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
 from autodrive_nodes.truth import truth_from_json
 
 STAGES: dict[str, Topic] = {
+    "localization": contracts.ODOMETRY,
     "ingestion": contracts.FRAME_SET,
     "perception": contracts.TRACKS,
     "prediction": contracts.PREDICTIONS,
@@ -36,9 +39,9 @@ _STAMP = struct.Struct("<iI")  # first field of every stage's message, behind th
 
 
 class ScorerNode(StageNode):
-    """Listens only."""
+    """Listens only. ``silence_s`` (wall clock) without a frame or ``failures`` spoilt frames in a row end the drive."""
 
-    defaults = {"out": ""}  # noqa: RUF012
+    defaults = {"out": "", "silence_s": 30.0, "failures": 50}  # noqa: RUF012
 
     def setup(self) -> None:
         """Subscribe to the truth and, undecoded, to the output of each stage."""
@@ -47,12 +50,21 @@ class ScorerNode(StageNode):
         self._waiting: list[dict[str, Any]] = []
         self._published_ns: dict[int, int] = {}
         self._latency_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._newest_ns = dict.fromkeys(STAGES, -1)
         self._answered: set[int] = set()
+        self._complaints: dict[int, str] = {}  # by the stamp of the frame that was spoilt
+        self._given_up = False
+        self._frame_came = time.monotonic()
         self._score = self.say(contracts.SCORE)
         self.hear(contracts.ROUTE, self._on_route)
-        self.hear(contracts.TRUTH_EVENTS, self._on_event)
+        self.hear(contracts.TRUTH_EVENTS, self._on_event, required=True)
+        self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
         for stage, topic in STAGES.items():
-            self.hear(topic, lambda data, s=stage: self._on_stage(s, data), raw=True)  # type: ignore[misc]
+            self.hear(topic, partial(self._on_stage, stage), raw=True, required=True)
+
+    def started(self) -> None:
+        """Watch for silence."""
+        self.every(1.0, self._watch)
 
     def _on_route(self, message: Any) -> None:
         points = messages.path_points(message)
@@ -63,7 +75,9 @@ class ScorerNode(StageNode):
 
     def _on_event(self, message: String) -> None:
         event = json.loads(message.data)
+        self._frame_came = time.monotonic()
         self._published_ns[event["stamp_ns"]] = event["wall_ns"]
+        self._give_up_if_hopeless()
         if self._route is None:
             self._waiting.append(event)
         else:
@@ -73,10 +87,37 @@ class ScorerNode(StageNode):
         now = time.monotonic_ns()
         seconds, nanoseconds = _STAMP.unpack_from(data, 4)
         stamp = seconds * 1_000_000_000 + nanoseconds
+        self._newest_ns[stage] = max(stamp, self._newest_ns[stage])
         if (published := self._published_ns.get(stamp)) is not None:
             self._latency_ms[stage].append((now - published) / 1e6)
         if stage == "perception":
             self._answered.add(stamp)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        stamp_ns = messages.stamp_of(message)
+        for status in message.status:
+            if status.level == DiagnosticStatus.ERROR and stamp_ns:
+                self._complaints.setdefault(stamp_ns, f"{status.name}: {status.message}")
+
+    def _watch(self) -> None:
+        """In lockstep a frame stands until it is answered."""
+        if not self._published_ns or time.monotonic() - self._frame_came < self.value("silence_s"):
+            return
+        stamp = max(self._published_ns)
+        silent = next((stage for stage, newest in self._newest_ns.items() if newest < stamp), "world")
+        why = f" ({self._complaints[stamp]})" if stamp in self._complaints else ""
+        self._give_up(f"no answer from {silent} to the frame of {stamp / 1e9:.1f} s{why}")
+
+    def _give_up_if_hopeless(self) -> None:
+        recent = sorted(self._published_ns)[-self.value("failures") - 1 : -1]
+        if len(recent) == self.value("failures") and all(stamp in self._complaints for stamp in recent):
+            self._give_up(f"{self._complaints[recent[-1]]} ({len(recent)} frames in a row; the car was braked)")
+
+    def _give_up(self, text: str) -> None:
+        if not self._given_up:
+            self._given_up = True
+            sys.stdout.write(f"{FATAL_PREFIX}{text}\n")
+            sys.stdout.flush()
 
     def _score_event(self, event: dict[str, Any]) -> None:
         assert self._route is not None

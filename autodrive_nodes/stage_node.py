@@ -2,14 +2,15 @@
 
 A subclass says what it needs in ``setup`` (called by configure; anything that can fail belongs there) and acts in
 callbacks that only convert messages and call the library. An expected failure at run time is logged once with its
-text, counted and published on /diagnostics; the stage then says nothing for that frame, and the safety gate answers
-silence by braking.
+text, counted and published on /diagnostics with the stamp of the frame; the stage then says nothing for that frame,
+and the safety gate answers silence by braking.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -20,14 +21,17 @@ from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
-from autodrive.errors import AutodriveError
+from autodrive.errors import AutodriveError, EnvironmentProblem
 from autodrive.lockstep import StampSynchronizer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
 
 FATAL_PREFIX = "FATAL: "
 DEPTH = 20
+LOCKSTEP, REALTIME = "lockstep", "realtime"
+MATCH_TIMEOUT_S = 20.0
 
 
 def message_type(name: str) -> Any:
@@ -45,18 +49,26 @@ def qos(topic: Topic, depth: int = DEPTH) -> QoSProfile:
 
 
 class StageNode(LifecycleNode):
-    """Base of all nodes of the graph; ``defaults`` are the node's parameters with their default values."""
+    """Base of all nodes of the graph; ``defaults`` are the node's parameters with their default values.
+
+    Every node has ``mode``: in lockstep nothing is lost and every stage acts once per frame; in realtime stages act on
+    the newest frame and let late ones go.
+    """
 
     defaults: dict[str, Any] = {}  # noqa: RUF012 (a constant of each subclass)
 
     def __init__(self, name: str, parameters: dict[str, Any]) -> None:
         overrides = [Parameter(key, value=value) for key, value in parameters.items()]
         super().__init__(name, parameter_overrides=overrides, enable_rosout=False, start_parameter_services=False)
-        for key, value in self.defaults.items():
+        for key, value in {"mode": LOCKSTEP, **self.defaults}.items():
             self.declare_parameter(key, value)
+        self.handled = 0  # messages
+        self._handling_ns = 0
+        self._required: set[str] = set()
         self._wanted: list[Callable[[], Subscription]] = []
         self._heard: list[Subscription] = []
         self._said: list[Publisher] = []
+        self._ticking: list[Timer] = []
         self._failures: dict[str, int] = {}
 
     def setup(self) -> None:
@@ -64,7 +76,7 @@ class StageNode(LifecycleNode):
         raise NotImplementedError
 
     def shutdown(self) -> None:
-        """Release what ``setup`` allocated."""
+        """Release what ``setup`` allocated, however far it came; may be called more than once."""
 
     def started(self) -> None:
         """Called once when the node becomes active."""
@@ -73,6 +85,11 @@ class StageNode(LifecycleNode):
         """A parameter's value."""
         return self.get_parameter(parameter).value
 
+    @property
+    def lockstep(self) -> bool:
+        """Whether every stage acts exactly once per frame, however long that takes."""
+        return bool(self.value("mode") == LOCKSTEP)
+
     def say(self, topic: Topic, **names: str) -> Publisher:
         """A publisher of ``topic``."""
         publisher = self.create_publisher(message_type(topic.type), topic.name.format(**names), qos(topic))
@@ -80,14 +97,28 @@ class StageNode(LifecycleNode):
         return publisher
 
     def hear(
-        self, topic: Topic, callback: Callable[[Any], None], *, depth: int = DEPTH, raw: bool = False, **names: str
+        self,
+        topic: Topic,
+        callback: Callable[[Any], None],
+        *,
+        depth: int = DEPTH,
+        raw: bool = False,
+        required: bool = False,
+        **names: str,
     ) -> None:
-        """Subscribe to ``topic`` while the node is active."""
+        """Subscribe to ``topic`` while the node is active; in lockstep, a ``required`` one must have a publisher then.
+
+        ``raw`` hands out the serialized bytes. (Message infos are not offered: Kilted's events executor fails on them.)
+        """
 
         def guarded(message: Any) -> None:
+            self.handled += 1
+            self._handling_ns = 0 if raw else messages.stamp_of(message)
             self.guard(lambda: callback(message))
 
         name = topic.name.format(**names)
+        if required:
+            self._required.add(name)
         self._wanted.append(
             lambda: self.create_subscription(message_type(topic.type), name, guarded, qos(topic, depth), raw=raw)
         )
@@ -97,18 +128,37 @@ class StageNode(LifecycleNode):
         inputs: dict[str, tuple[Topic, Callable[[Any], Any]]],
         step: Callable[[int, dict[str, Any]], None],
     ) -> StampSynchronizer:
-        """Call ``step(stamp, values)`` once per stamp for which every input came, converted by its function."""
+        """Call ``step(stamp, values)`` once per stamp for which every input came, converted by its function.
+
+        In realtime only the newest message of the first input is kept: a stage that is too slow skips frames.
+        """
         synchronizer = StampSynchronizer(tuple(inputs), depth=DEPTH)
 
         def receive(name: str, convert: Callable[[Any], Any], message: Any) -> None:
-            stamp = message.header.stamp if hasattr(message, "header") else message.stamp
-            stamp_ns = messages.stamp_ns(stamp)
+            stamp_ns = messages.stamp_of(message)
             if (values := synchronizer.add(name, stamp_ns, convert(message))) is not None:
                 step(stamp_ns, values)
 
-        for name, (topic, convert) in inputs.items():
-            self.hear(topic, lambda m, n=name, c=convert: receive(n, c, m))  # type: ignore[misc]
+        for position, (name, (topic, convert)) in enumerate(inputs.items()):
+            depth = DEPTH if self.lockstep or position else 1
+            self.hear(topic, lambda m, n=name, c=convert: receive(n, c, m), depth=depth, required=True)  # type: ignore[misc]
         return synchronizer
+
+    def every(self, period_s: float, action: Callable[[], None]) -> Timer:
+        """Call ``action`` periodically, by the wall clock, until ``stop`` or the node falls silent."""
+
+        def guarded() -> None:
+            self._handling_ns = 0
+            self.guard(action)
+
+        timer = self.create_timer(period_s, guarded)
+        self._ticking.append(timer)
+        return timer
+
+    def stop(self, timer: Timer) -> None:
+        """End a timer of ``every``."""
+        self._ticking.remove(timer)
+        self.destroy_timer(timer)
 
     def guard(self, action: Callable[[], None]) -> None:
         """Run ``action``; an AutodriveError is reported, anything else is a defect and ends the process."""
@@ -117,14 +167,13 @@ class StageNode(LifecycleNode):
         except AutodriveError as error:
             self.report_failure(str(error))
 
-    def report_failure(self, text: str) -> None:
-        """Log a failure the first time it happens and count it on /diagnostics."""
+    def report_failure(self, text: str, stamp_ns: int | None = None) -> None:
+        """Log a failure the first time it happens, and say on /diagnostics which frame it spoilt."""
         count = self._failures[text] = self._failures.get(text, 0) + 1
         if count == 1:
             self.get_logger().error(text)
-        self._diagnostics.publish(
-            messages.to_diagnostics(0, self.get_name(), DiagnosticStatus.ERROR, text, {"count": count})
-        )
+        stamp = self._handling_ns if stamp_ns is None else stamp_ns
+        self.diagnose(stamp, DiagnosticStatus.ERROR, text, {"count": count})
 
     def diagnose(self, stamp_ns: int, level: bytes, text: str, values: dict[str, Any] | None = None) -> None:
         """Publish one status of this node."""
@@ -133,19 +182,35 @@ class StageNode(LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: ``setup``; a failure is one line that starts with FATAL_PREFIX."""
         self._diagnostics = self.create_publisher(DiagnosticArray, contracts.DIAGNOSTICS.name, DEPTH)
-        return self._attempt(self.setup)
+        self._said.append(self._diagnostics)
+        return self._attempt(self.setup, self._release)
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
-        """Lifecycle: subscribe."""
+        """Lifecycle: subscribe, and in lockstep wait for the publishers: what they say before is lost."""
         result = super().on_activate(state)
-        self._heard = [subscribe() for subscribe in self._wanted]
-        return self._attempt(self.started) if result == TransitionCallbackReturn.SUCCESS else result
+        return self._attempt(self._start, self._fall_silent) if result == TransitionCallbackReturn.SUCCESS else result
 
-    def _attempt(self, action: Callable[[], None]) -> TransitionCallbackReturn:
+    def _start(self) -> None:
+        self._heard = [subscribe() for subscribe in self._wanted]
+        if self.lockstep:
+            self._wait_for_publishers()
+        self.started()
+
+    def _wait_for_publishers(self) -> None:
+        """Discovery runs in the middleware's own threads meanwhile."""
+        deadline = time.monotonic() + MATCH_TIMEOUT_S
+        required = [s for s in self._heard if s.topic_name in self._required]
+        while missing := [s.topic_name for s in required if not s.get_publisher_count()]:
+            if time.monotonic() > deadline:
+                raise EnvironmentProblem(f"nobody publishes {', '.join(missing)} (waited {MATCH_TIMEOUT_S:.0f} s)")
+            time.sleep(0.01)
+
+    def _attempt(self, action: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             action()
         except AutodriveError as error:
             self._say_fatal(str(error))
+            undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
             traceback.print_exc()  # rclpy swallows what a transition raises
@@ -159,20 +224,29 @@ class StageNode(LifecycleNode):
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: stop hearing."""
-        for subscription in self._heard:
-            self.destroy_subscription(subscription)
-        self._heard = []
+        self._fall_silent()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: release."""
-        for publisher in self._said:
-            self.destroy_publisher(publisher)
-        self._said, self._wanted = [], []
-        self.shutdown()
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """Lifecycle: release whatever state the node is in."""
-        self.shutdown()
+        self._fall_silent()
+        self._release()
         return TransitionCallbackReturn.SUCCESS
+
+    def _fall_silent(self) -> None:
+        for timer in list(self._ticking):
+            self.stop(timer)
+        for subscription in self._heard:
+            self.destroy_subscription(subscription)
+        self._heard = []
+
+    def _release(self) -> None:
+        for publisher in self._said:
+            self.destroy_lifecycle_publisher(publisher)
+        self._said, self._wanted, self._required = [], [], set()
+        self.shutdown()

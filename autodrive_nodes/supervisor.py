@@ -6,7 +6,6 @@ OUT/log/GROUP.log; lines that begin with READY, PROGRESS, DONE or FATAL are for 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -24,13 +23,14 @@ from typing import IO, Any
 from autodrive.errors import AutodriveError, EnvironmentProblem
 from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.container import MANAGER
-from autodrive_nodes.graph import Options, build
+from autodrive_nodes.graph import RECORDING, Options, build
 from autodrive_nodes.lifecycle_manager import READY
 from autodrive_nodes.stage_node import FATAL_PREFIX
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 10.0
+RECORDING_TIMEOUT_S = 60.0  # it may still have to draw what it has heard
 START_TIMEOUT_S = 90.0
-STALL_TIMEOUT_S = 60.0
+STALL_TIMEOUT_S = 120.0  # the scorer notices a silent stage before
 LAST_WORDS_S = 2.0
 DOMAINS = range(1, 41)
 Progress = Callable[[dict[str, Any]], None]
@@ -40,7 +40,7 @@ def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     """Run a system to its end and return the result that its last node reports.
 
     Raises AutodriveError with one clear line if the system does not come up, a process dies, or nothing happens for a
-    minute. Whatever happens, no process is left behind.
+    while; KeyboardInterrupt on ctrl-C and SIGTERM. Whatever happens, no process is left behind.
     """
     system = build(options)
     domain, lock = _free_domain()
@@ -48,6 +48,7 @@ def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     logs.mkdir(parents=True, exist_ok=True)
     supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
     try:
+        _treat_termination_as_interrupt()
         for group in (*system.groups, MANAGER):
             supervisor.start(group, options)
         return supervisor.follow(on_progress)
@@ -66,17 +67,16 @@ class _Supervisor:
         self._lines: queue.Queue[tuple[str, str | None]] = queue.Queue()  # None: the process has ended
 
     def start(self, group: str, options: Options) -> None:
-        command = [sys.executable, "-m", "autodrive_nodes.container", "--group", group, "--options", options.to_json()]
+        module = [sys.executable, "-m", "autodrive_nodes.container"]
         process = subprocess.Popen(
-            command,
+            [*module, "--group", group, "--options", options.to_json(), "--parent", str(os.getpid())],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
+            start_new_session=True,  # ctrl-C in a terminal is for us, who end them in order
         )
         self._processes[group] = process
         log = (self._logs / f"{group}.log").open("w")
@@ -143,10 +143,10 @@ class _Supervisor:
     def stop(self) -> None:
         """End all processes, the recording group last so that it keeps everything."""
         for last in (False, True):
-            groups = [group for group in self._processes if (group == "recording") == last]
+            groups = [group for group in self._processes if (group == RECORDING) == last]
             for group in groups:
                 self._signal(group, signal.SIGINT)
-            deadline = time.monotonic() + STOP_TIMEOUT_S
+            deadline = time.monotonic() + (RECORDING_TIMEOUT_S if last else STOP_TIMEOUT_S)
             for group in groups:
                 self._wait(group, deadline)
         remove_stale_segments()
@@ -161,6 +161,14 @@ class _Supervisor:
     def _signal(self, group: str, number: int) -> None:
         if self._processes[group].poll() is None:
             self._processes[group].send_signal(number)
+
+
+def _treat_termination_as_interrupt() -> None:
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _free_domain() -> tuple[int, IO[str]]:
@@ -179,9 +187,3 @@ def _free_domain() -> tuple[int, IO[str]]:
     if wanted:
         raise EnvironmentProblem(f"ROS_DOMAIN_ID {wanted} is in use by another run; choose another or unset it")
     raise EnvironmentProblem(f"all ROS domains {DOMAINS.start}..{DOMAINS.stop - 1} are in use by other runs")
-
-
-def _die_with_parent() -> None:
-    """Linux: the child is killed when its parent dies, so that a killed run leaves no orphan."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -6,6 +6,7 @@ realtime it steps at wall speed with the newest command and brakes when none cam
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import time
@@ -24,8 +25,7 @@ from tf2_msgs.msg import TFMessage
 from autodrive.errors import AutodriveError
 from autodrive.rig import Camera, load_rig
 from autodrive.scene import Command
-from autodrive.sim.town_world import TownWorld
-from autodrive.sim.world import TICK_S, GroundTruth, Sensors
+from autodrive.sim.world import TICK_S, GroundTruth, Sensors, World
 from autodrive.transport.ring import RingWriter
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode
@@ -38,15 +38,16 @@ ARRIVED_M, STANDING_MPS = 1.5, 0.2
 
 
 class WorldBridgeNode(StageNode):
-    """Hosts a World."""
+    """Hosts a World: ``world`` is "module:Class" of one that is made from a town, a rig and the drive's duration."""
 
-    defaults = {"rig": "", "town": "summit", "seed": 1, "duration_s": 60.0, "mode": "lockstep"}  # noqa: RUF012
+    defaults = {"world": "", "rig": "", "town": "summit", "seed": 1, "duration_s": 60.0}  # noqa: RUF012
 
     def setup(self) -> None:
         """Build the world, its image rings and the publishers."""
         rig = load_rig(Path(self.value("rig")))
-        self._lockstep = self.value("mode") == "lockstep"
-        self._world = TownWorld(self.value("town"), rig, duration_s=self.value("duration_s"))
+        module, _, name = self.value("world").partition(":")
+        make = getattr(importlib.import_module(module), name)
+        self._world: World = make(self.value("town"), rig, duration_s=self.value("duration_s"))
         self._rig = rig
         self._rings = {c.name: RingWriter(f"camera_{c.name}", c.width * c.height * 3) for c in rig.cameras}
         self._end_ns = round(self.value("duration_s") * 1e9)
@@ -57,11 +58,11 @@ class WorldBridgeNode(StageNode):
         self._time, self._velocity, self._imu = self.say(c.CLOCK), self.say(c.VELOCITY), self.say(c.IMU)
         self._steering, self._events = self.say(c.STEERING), self.say(c.TRUTH_EVENTS)
         self._truth_objects, self._truth_odometry = self.say(c.TRUTH_OBJECTS), self.say(c.TRUTH_ODOMETRY)
-        self._route, self._start, self._tf = self.say(c.ROUTE), self.say(c.INITIAL_POSE), self.say(c.TF_STATIC)
+        self._route, self._start_pose, self._tf = self.say(c.ROUTE), self.say(c.INITIAL_POSE), self.say(c.TF_STATIC)
         self._infos = {k.name: self.say(c.CAMERA_INFO, camera=k.name) for k in rig.cameras}
         self._plain = {k.name: self.say(c.IMAGE, camera=k.name) for k in rig.cameras}
         self._shm = {k.name: self.say(c.IMAGE_SHM, camera=k.name) for k in rig.cameras}
-        self.hear(c.COMMAND, self._on_command)
+        self.hear(c.COMMAND, self._on_command, required=True)
 
     def started(self) -> None:
         """Announce route, start pose and cameras; the first frame follows when everybody listens."""
@@ -70,32 +71,32 @@ class WorldBridgeNode(StageNode):
         start = PoseWithCovarianceStamped(header=messages.header(0, "map"))
         pose = self._world.route.start
         start.pose.pose = messages.to_pose(pose.x, pose.y, 0.0, pose.yaw)
-        self._start.publish(start)
+        self._start_pose.publish(start)
         self._tf.publish(TFMessage(transforms=[messages.to_camera_transform(k) for k in self._rig.cameras]))
         for camera in self._rig.cameras:
             self._infos[camera.name].publish(messages.to_camera_info(camera))
         self._heard_since: float | None = None
-        self._waiting = self.create_timer(0.1, self._begin_when_heard)
+        self._waiting = self.every(0.1, self._begin_when_heard)
 
     def _begin_when_heard(self) -> None:
         """Discovery is not instant: a frame published before all listen would be lost to some."""
         heard = [p.get_subscription_count() > 0 for p in (self._velocity, self._imu, self._steering)]
         heard += [p.get_subscription_count() > 0 for p in self._shm.values()]
-        if not (all(heard) and self.count_publishers(contracts.COMMAND.name)):
+        if not all(heard):
             self._heard_since = None
             return
         now = time.monotonic()
         self._heard_since = self._heard_since or now
         if now - self._heard_since < SETTLE_S:
             return
-        self.destroy_timer(self._waiting)
-        if not self._lockstep:
-            self.create_timer(TICK_S, lambda: self.guard(self._step))
+        self.stop(self._waiting)
+        if not self.lockstep:
+            self.every(TICK_S, self._step)
         self._publish()
 
     def _on_command(self, message: Any) -> None:
         command = messages.from_control(message)
-        if not self._lockstep:
+        if not self.lockstep:
             self._command = command
         elif self._sensors is not None and command.stamp_ns == self._sensors.stamp_ns and not self._ended:
             self._command = command
@@ -105,7 +106,7 @@ class WorldBridgeNode(StageNode):
         if self._ended or self._sensors is None:
             return
         command = self._command
-        if not self._lockstep and self._sensors.stamp_ns - command.stamp_ns > STALE_COMMAND_NS:
+        if not self.lockstep and self._sensors.stamp_ns - command.stamp_ns > STALE_COMMAND_NS:
             command = Command(self._sensors.stamp_ns, command.steering, BRAKE_MPS2, 0.0)
         self._sensors = self._world.step(command)
         self._publish()
