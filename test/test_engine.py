@@ -17,7 +17,7 @@ from autodrive.errors import EngineError, InputError
 from autodrive.geometry import Pose2
 from autodrive.inference.engine import Engine, check_signature, load_engine
 from autodrive.inference.manifest import Manifest, TensorSpec, load_manifest, sha256_hex, write_manifest
-from autodrive.scene import EgoState
+from autodrive.scene import EgoState, GroundClass
 from autodrive.vision.network import VisionNetwork
 from autodrive.vision.perceiver import Perceiver
 
@@ -166,6 +166,7 @@ class RecordingEngine:
         self.calls.append(dict(inputs))
         outputs = {s.name: np.zeros(s.shape, np.float32) for s in self.manifest.outputs}
         outputs["features"] += len(self.calls)
+        outputs["ground"] += 0.9
         return outputs
 
 
@@ -207,6 +208,14 @@ def test_no_memory_without_ego_after_a_gap_or_when_time_runs_backwards(recording
     perceive.reset()
     perceive(IMAGES, 15 * TICK_NS, ego(15))
     assert recording.calls[-1]["memory_dt"][0] == 0
+
+
+def test_ground_that_no_camera_sees_is_unknown(recording: RecordingEngine) -> None:
+    ground = Perceiver(recording, RIG)(IMAGES, 0, None)
+    free, paint = ground.ground.probability[GroundClass.FREE], ground.ground.probability[GroundClass.LANE_MARKING]
+    assert free[32, 32] == 0.5 and paint[32, 32] == 0, "the cell under the body"
+    assert free[45, 32] == paint[45, 32] == np.float32(0.9), "three metres ahead"
+    assert not ((np.abs(ground.markings.points) < 0.5).all(-1)).any() and len(ground.markings.points) > 500
 
 
 def test_bad_ego_state_is_refused_and_leaves_no_trace(recording: RecordingEngine) -> None:

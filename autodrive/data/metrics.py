@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodrive.scene import ROAD_USERS, VEHICLES, DetectedObject, GridExtent, GroundClass, ObjectClass
+from autodrive.vision.coverage import cell_axes
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 # true-positive errors are taken at this matching distance and from this score on
@@ -126,11 +127,7 @@ def _aligned_iou(a: DetectedObject, b: DetectedObject) -> float:
 
 
 def _known_in_band(frame: EvaluatedFrame, band: Band) -> NDArray[np.bool_]:
-    cells = frame.ground_known.shape[0]
-    unit = (np.arange(cells) + 0.5) / cells
-    extent = frame.extent
-    x = extent.x_min + unit * (extent.x_max - extent.x_min)
-    y = extent.y_min + unit * (extent.y_max - extent.y_min)
+    x, y = cell_axes(frame.extent, frame.ground_known.shape[0])
     distance = np.hypot(x[:, None], y[None, :])
     return frame.ground_known & (band[0] <= distance) & (distance < band[1])
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from autodrive.data.augment import View
 from autodrive.data.sample import MASK_CELLS, OBJECT_COLUMNS
-from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
-from autodrive.scene import ROAD_USERS, GridExtent, GroundClass, ObjectClass
+from autodrive.scene import ROAD_USERS, GroundClass, ObjectClass
+from autodrive.vision.coverage import cell_axes, seen_by_cameras, seen_ground
 from autodrive.vision.layout import AXIS, BOX_CHANNELS, GRID_CELLS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
 
 Grid = NDArray[np.float32]
@@ -45,39 +45,16 @@ class Targets:
     ground_weight: Grid
 
 
-def cell_axes(extent: GridExtent) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coordinates of the cell centres along x and y, each (G,)."""
-    unit = (np.arange(GRID_CELLS) + 0.5) / GRID_CELLS
-    return (
-        extent.x_min + unit * (extent.x_max - extent.x_min),
-        extent.y_min + unit * (extent.y_max - extent.y_min),
-    )
-
-
-def seen_by_cameras(points: NDArray[np.float64], view: View) -> NDArray[np.bool_]:
-    """Whether points (M, 3) of the view's base frame fall inside any of its images (occlusion is not considered)."""
-    seen = np.zeros(len(points), bool)
-    for (fx, fy, cx, cy), matrix in zip(view.intrinsics, view.optical_from_base, strict=True):
-        x, y, depth = (points @ matrix[:, :3].T + matrix[:, 3]).T
-        safe = np.maximum(depth, 0.1)
-        u, v = fx * x / safe + cx, fy * y / safe + cy
-        seen |= (
-            (depth > 0.1)
-            & (np.abs(u - (NETWORK_WIDTH - 1) / 2) <= NETWORK_WIDTH / 2)
-            & (np.abs(v - (NETWORK_HEIGHT - 1) / 2) <= NETWORK_HEIGHT / 2)
-        )
-    return seen
-
-
 def visible_objects(view: View) -> NDArray[np.bool_]:
     """Which of the view's objects (M,) a camera of the view shows well enough to be asked for."""
     centres = view.objects[:, [OBJECT_COLUMNS.index(k) for k in ("x", "y", "z")]].astype(np.float64)
-    return (view.objects[:, OBJECT_COLUMNS.index("visible_px")] >= VISIBLE_PX) & seen_by_cameras(centres, view)
+    seen = seen_by_cameras(centres, view.intrinsics, view.optical_from_base)
+    return seen & (view.objects[:, OBJECT_COLUMNS.index("visible_px")] >= VISIBLE_PX)
 
 
 def ground_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> tuple[Grid, Grid]:
     """Ground classes (classes, G, G) of 0 or 1, and the weight (G, G): 1 where a camera looks and the masks reach."""
-    xs, ys = cell_axes(view.extent)
+    xs, ys = cell_axes(view.extent, GRID_CELLS)
     x, y = np.meshgrid(xs, ys, indexing="ij")
     original = np.stack([x, y], -1) @ view.base_from_view.T
     pixel = (original / half_extent + 1) / 2 * MASK_CELLS - 0.5
@@ -95,8 +72,7 @@ def ground_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> 
             size = max(1, round(pixels_per_cell))
             mask = cv2.dilate(mask, np.ones((size, size), np.uint8))
         ground[kind] = cv2.remap(mask, column, row, cv2.INTER_LINEAR) > 0.5
-    points = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], -1)
-    covered = seen_by_cameras(points, view).reshape(x.shape)
+    covered = seen_ground(view.extent, GRID_CELLS, view.intrinsics, view.optical_from_base)
     return ground, (covered & known).astype(np.float32)
 
 
@@ -104,7 +80,7 @@ def make_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> Ta
     """Rasterise the objects and ground of a view."""
     classes, cells = len(ObjectClass), GRID_CELLS
     ground, ground_weight = ground_targets(view, masks, half_extent)
-    xs, ys = cell_axes(view.extent)
+    xs, ys = cell_axes(view.extent, GRID_CELLS)
     x, y = np.meshgrid(xs, ys, indexing="ij")
     inside_truth = np.abs(np.stack([x, y], -1) @ view.base_from_view.T).max(-1) < half_extent
     targets = Targets(

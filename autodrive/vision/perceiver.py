@@ -16,9 +16,12 @@ from autodrive.geometry import Pose2
 from autodrive.inference.engine import Engine
 from autodrive.rig import Rig, projection
 from autodrive.scene import EgoState, GroundClass, GroundGrid, ObjectClass, Perception
+from autodrive.vision.coverage import seen_ground
 from autodrive.vision.decode import DecodeConfig, decode_markings, decode_objects
-from autodrive.vision.layout import BOX_CHANNELS
+from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS
 from autodrive.vision.preprocess import Preprocessor
+
+UNKNOWN_FREE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class Perceiver:
         self._extent = rig.extent.as_array()
         features = engine.manifest.output("features")
         self._no_memory = np.zeros([int(size) for size in features.shape], np.float32)
+        # what no camera sees is unknown: ground that is as likely free as not, and no paint
+        seen = seen_ground(rig.extent, GRID_CELLS, self._intrinsics, self._extrinsics)
+        unknown = np.array([UNKNOWN_FREE if kind == GroundClass.FREE else 0.0 for kind in GroundClass], np.float32)
+        self._seen, self._unknown = seen, unknown[:, None, None]
         self._ring: deque[_Remembered] = deque()
 
     def reset(self) -> None:
@@ -69,7 +76,7 @@ class Perceiver:
         prepared = time.perf_counter()
         outputs = self._engine.run(self._inputs(tensors, stamp_ns, ego))
         computed = time.perf_counter()
-        ground = GroundGrid(self._rig.extent, outputs["ground"][0])
+        ground = GroundGrid(self._rig.extent, np.where(self._seen, outputs["ground"][0], self._unknown))
         objects = decode_objects(outputs["heat"][0], outputs["box"][0], self._rig.extent, self._config.decode)
         markings = decode_markings(ground, self._config.decode.paint_threshold)
         if ego is not None:
