@@ -15,7 +15,7 @@ import fake_launch
 import pytest
 
 from autodrive.errors import ConfigError
-from autodrive_nodes.container import MANAGER, parse_arguments
+from autodrive_nodes.container import MANAGER
 from autodrive_nodes.graph import Options, build
 
 REAL = importlib.util.find_spec("launch_ros") is not None
@@ -66,6 +66,13 @@ def arguments(node: Any) -> list[str]:
     return [str(item) for item in given]
 
 
+def given(node: Any) -> tuple[str, Options]:
+    """Group and options that a node tells the container."""
+    words = arguments(node)
+    assert words[::2] == ["--group", "--options"]
+    return words[1], Options.from_json(words[3])
+
+
 CASES = {
     "car.launch.py": {"out": "/tmp/x", "seed": "7", "duration_s": "12.5", "mode": "realtime", "town": "brook"},
     "perceive.launch.py": {"out": "/tmp/x", "bag": "/tmp/drive.mcap"},
@@ -75,19 +82,17 @@ CASES = {
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_it_starts_the_groups_of_the_graph_and_the_manager(name: str) -> None:
     nodes = processes(describe(name), **CASES[name])
-    parsed = [parse_arguments([*arguments(node), "--ros-args"]) for node in nodes]
-    options = Options.from_json(parsed[0].options)
+    groups, (options, *others) = zip(*map(given, nodes), strict=True)
     assert options.system == name.partition(".")[0]
     assert {str(getattr(options, key)) for key in CASES[name]} == set(CASES[name].values())
-    assert len({item.options for item in parsed}) == 1
-    assert [item.group for item in parsed] == [*build(options).groups, MANAGER]
+    assert {options, *others} == {options}
+    assert groups == (*build(options).groups, MANAGER)
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_no_argument_is_needed_and_the_defaults_are_those_of_the_command(name: str) -> None:
     nodes = processes(describe(name))
-    options = Options.from_json(parse_arguments(arguments(nodes[0])).options)
-    assert options == Options(system=name.partition(".")[0])
+    assert given(nodes[0])[1] == Options(system=name.partition(".")[0])
 
 
 def test_a_node_name_would_rename_every_node_of_a_container_so_none_is_given() -> None:
