@@ -61,7 +61,7 @@ class CameraIngestionNode(StageNode):
             pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
             if pixels is None:
                 raise InputError(f"{_topic(camera)}/compressed: {len(message.data)} bytes are no image")
-            self._add(camera, message, self._store(camera, pixels[..., ::-1]))
+            self._add(camera, message, self._store(camera, np.ascontiguousarray(pixels[..., ::-1], np.uint8)))
 
         auto = self.value("source") == "auto"
         self.hear(contracts.IMAGE_SHM, shm, required=not auto, camera=camera.name)

@@ -23,7 +23,7 @@ class LifecycleManager(Node):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__("lifecycle_manager", enable_rosout=False, start_parameter_services=False)
-        self._of = {name: self.create_client(ChangeState, f"/{name}/change_state") for name in names}
+        self._of: dict[str, Any] = {name: self.create_client(ChangeState, f"/{name}/change_state") for name in names}
 
     def run(self, spin_once: SpinOnce) -> int:
         """Bring all up, say READY on standard output, stay until ``spin_once`` says to end; 1 if a node refused."""

@@ -67,7 +67,7 @@ class StageNode(LifecycleNode):
         self._required: set[str] = set()
         self._wanted: list[Callable[[], Subscription]] = []
         self._heard: list[Subscription] = []
-        self._said: list[Publisher] = []
+        self._said: list[Any] = []  # LifecyclePublisher
         self._ticking: list[Timer] = []
         self._failures: dict[str, int] = {}
 
