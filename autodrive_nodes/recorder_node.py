@@ -59,7 +59,7 @@ class RecorderNode(StageNode):
     def started(self) -> None:
         """Wait for a clock, but not for ever."""
         self._started = time.monotonic()
-        self._waiting = self.create_timer(1.0, lambda: self.guard(self._do_without_clock))
+        self._waiting = self.every(1.0, self._do_without_clock)
 
     def shutdown(self) -> None:
         """Finish the bag."""
@@ -91,7 +91,7 @@ class RecorderNode(StageNode):
         late = time.monotonic() - self._started > CLOCK_PATIENCE_S
         self._without_clock = late and not self.count_publishers(contracts.CLOCK.name)
         if self._without_clock or self._clock_ns is not None:
-            self._waiting.cancel()
+            self.stop(self._waiting)
 
     def _write(self, name: str, stamp_ns: int, data: bytes) -> None:
         if self._bag is None:

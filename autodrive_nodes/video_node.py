@@ -129,8 +129,7 @@ class VideoNode(StageNode):
             return None
 
     def _on_part(self, name: str, convert: Callable[[Any], Any], message: Any) -> None:
-        stamp = message.header.stamp if hasattr(message, "header") else message.stamp
-        stamp_ns = messages.stamp_ns(stamp)
+        stamp_ns = messages.stamp_of(message)
         if (pending := self._at(stamp_ns)) is not None:
             pending.parts[name] = convert(message)
             self._draw_due(stamp_ns)

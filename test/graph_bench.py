@@ -17,14 +17,15 @@ from autodrive_nodes.stage_node import StageNode, message_type, qos
 class GraphBench:
     """A context manager with one executor, one feeding node, and the stages under test."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "bench") -> None:
+        self._name = name
         self._stages: list[StageNode] = []
         self._publishers: dict[str, Any] = {}
 
     def __enter__(self) -> GraphBench:
         rclpy.init()
         self._executor = SingleThreadedExecutor()
-        self.node = Node("bench", enable_rosout=False, start_parameter_services=False)
+        self.node = Node(self._name, enable_rosout=False, start_parameter_services=False)
         self._executor.add_node(self.node)
         return self
 
@@ -36,21 +37,26 @@ class GraphBench:
         self._executor.shutdown()
         rclpy.try_shutdown()
 
-    def up(self, stage: StageNode) -> StageNode:
-        """Configure and activate a stage."""
+    def host(self, stage: StageNode) -> None:
+        """Serve a stage, whatever state it is in."""
         self._executor.add_node(stage)
         self._stages.append(stage)
+
+    def up(self, stage: StageNode) -> StageNode:
+        """Configure and activate a stage."""
+        self.host(stage)
         assert stage.trigger_configure().name == "SUCCESS"
         assert stage.trigger_activate().name == "SUCCESS"
         return stage
 
-    def publisher(self, topic: Topic, **names: str) -> Any:
-        """A publisher that at least one stage hears."""
+    def publisher(self, topic: Topic, *, heard: bool = True, **names: str) -> Any:
+        """A publisher; once at least one stage hears it, unless that comes later."""
         name = topic.name.format(**names)
         if name not in self._publishers:
             publisher = self.node.create_publisher(message_type(topic.type), name, qos(topic, 200))
             self._publishers[name] = publisher
-            self.spin(lambda: publisher.get_subscription_count() > 0)
+        if heard:
+            self.spin(lambda: self._publishers[name].get_subscription_count() > 0)
         return self._publishers[name]
 
     def publish(self, topic: Topic, message: Any, **names: str) -> None:

@@ -133,7 +133,10 @@ def _start(out: Path) -> subprocess.Popen[str]:
         "sys.exit(container.main(['--group', 'recording', '--options', sys.argv[1]]))\n"
     )
     options = Options(system="car", out=str(out)).to_json()
-    process = subprocess.Popen([sys.executable, "-c", script, options], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as the supervisor starts it
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, options], stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout is not None
     for _ in range(2):  # recorder and video
         assert process.stdout.readline().strip() == "UP"

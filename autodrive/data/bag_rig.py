@@ -54,6 +54,15 @@ def rig_from_bag(path: Path, base_frame: str, extent: list[float]) -> BagRig:
     return BagRig(rig_from_dict(document, str(path)), document, tuple(images))
 
 
+def image_topics(path: Path) -> dict[str, str]:
+    """The image topic of every camera of a bag that has a CameraInfo, by the camera's name in the rig."""
+    with BagReader(path) as reader:
+        topics = {t.name: t.type for t in reader.topics() if t.count}
+    images = {name for name, kind in topics.items() if kind in IMAGE_TYPES}
+    infos = sorted(name for name, kind in topics.items() if kind == CAMERA_INFO)
+    return {_name(info): _image_topic(info, images, path) for info in infos}
+
+
 def write_rig(document: dict[str, Any], path: Path) -> None:
     """Write a rig document as YAML."""
     path.write_text(yaml.safe_dump(document, sort_keys=False))

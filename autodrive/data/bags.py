@@ -108,7 +108,7 @@ class BagReader:
         connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
         if not connections:
             return
-        for connection, stamp_ns, raw in self._reader.messages(connections=connections):
+        for connection, stamp_ns, raw in self._raw(connections):
             try:
                 message = self._reader.deserialize(raw, connection.msgtype)
             except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
@@ -116,6 +116,12 @@ class BagReader:
                     f"{self.path}: {connection.topic} at {stamp_ns} ns cannot be decoded: {error}"
                 ) from error
             yield BagMessage(connection.topic, stamp_ns, connection.msgtype, message)
+
+    def _raw(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
+        try:
+            yield from self._reader.messages(connections=connections)
+        except Exception as error:  # whatever damaged chunks make rosbags, struct and the decompressors raise
+            raise InputError(f"bag {self.path} is damaged: {error!r}") from error
 
     def close(self) -> None:
         """Release the file."""
