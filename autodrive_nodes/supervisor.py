@@ -16,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,9 +49,10 @@ def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     logs.mkdir(parents=True, exist_ok=True)
     supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
     try:
-        _treat_termination_as_interrupt()
+        interrupts = _Interrupts()
         for group in (*system.groups, MANAGER):
-            supervisor.start(group, options)
+            with interrupts.held():
+                supervisor.start(group, options)
         return supervisor.follow(on_progress)
     finally:
         supervisor.stop()
@@ -163,12 +165,28 @@ class _Supervisor:
             self._processes[group].send_signal(number)
 
 
-def _treat_termination_as_interrupt() -> None:
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+class _Interrupts:
+    """SIGINT and SIGTERM become KeyboardInterrupt, but later while held: a process half started would be lost."""
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
+    def __init__(self) -> None:
+        self._held = self._came = False
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self._came = True
+        if not self._held:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait with an interrupt until the block is done."""
+        self._held = True
+        yield
+        self._held = False
+        if self._came:
+            raise KeyboardInterrupt
 
 
 def _free_domain() -> tuple[int, IO[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -57,11 +58,14 @@ def drive(args: argparse.Namespace, seed: int, out: Path) -> dict[str, Any]:
     from autodrive_nodes.graph import Options
     from autodrive_nodes.supervisor import run_system
 
-    if not args.duration > 0:
+    if not 0 < args.duration < math.inf:
         raise AutodriveError(f"--duration must be a positive number of seconds, got {args.duration}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise AutodriveError(f"--out {out}: {error.strerror}; choose a folder that you may write to") from error
     manifest = load_manifest(args.engine)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
     started = time.monotonic()
     with tqdm(total=args.duration, unit="s", desc=f"{args.town} seed {seed}", disable=None, leave=False) as bar:
         bar.bar_format = (
