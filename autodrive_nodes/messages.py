@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import array
 import math
-from collections.abc import Sequence
-from typing import Any
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from autoware_control_msgs.msg import Control
@@ -55,6 +56,7 @@ from autodrive.scene import (
 )
 from autodrive_nodes import contracts
 
+T = TypeVar("T")
 OWN_LABEL_BASE = 100
 EMERGENCY_JERK = -100.0
 WHEELBASE = 2.579
@@ -82,10 +84,27 @@ def stamp_ns(time: Any) -> int:
     return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
+_STAMP = struct.Struct("<iI")  # where a message begins with a stamp or header, behind the four bytes that name its CDR
+
+
 def stamp_of(message: Any) -> int:
-    """The stamp of any message in nanoseconds; 0 for one that has none."""
+    """The stamp of any message in nanoseconds, 0 for one that has none; bytes must be of a type that begins with it."""
+    if isinstance(message, bytes):
+        seconds, nanoseconds = _STAMP.unpack_from(message, 4) if len(message) >= 12 else (0, 0)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
     stamp = getattr(getattr(message, "header", message), "stamp", None)
     return 0 if stamp is None else stamp_ns(stamp)
+
+
+def serialized(convert: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Marks a function that converts a message from its bytes."""
+    convert.takes_bytes = True  # type: ignore[attr-defined]
+    return convert
+
+
+def takes_bytes(convert: Callable[[Any], Any]) -> bool:
+    """Whether a function is marked by ``serialized``."""
+    return bool(getattr(convert, "takes_bytes", False))
 
 
 def to_duration(seconds: float) -> Duration:
@@ -123,12 +142,16 @@ def _finite(where: str, *values: float) -> None:
 # --- objects -------------------------------------------------------------------------------------------------------
 
 
+def label_number(label: ObjectClass) -> int:
+    """How a class travels."""
+    return int(_TO_LABEL.get(label, OWN_LABEL_BASE + int(label)))
+
+
 def _classification(label: ObjectClass, probability: float) -> list[ObjectClassification]:
-    number = _TO_LABEL.get(label, OWN_LABEL_BASE + int(label))
-    return [ObjectClassification(label=number, probability=probability)]
+    return [ObjectClassification(label=label_number(label), probability=probability)]
 
 
-def _label(classification: Sequence[Any], where: str) -> ObjectClass | None:
+def label_of(classification: Sequence[Any], where: str) -> ObjectClass | None:
     """The most probable class that we know; None for one we do not (an object of another stack's vocabulary)."""
     if not classification:
         raise InputError(f"{where}: an object has no classification")
@@ -184,7 +207,7 @@ def from_detections(message: DetectedObjects) -> tuple[DetectedObject, ...]:
     """Objects in base_link; those of unknown classes are left out."""
     found, where = [], contracts.DETECTIONS.name
     for m in message.objects:
-        label = _label(m.classification, where)
+        label = label_of(m.classification, where)
         box = _box(m.kinematics.pose_with_covariance, m.kinematics.twist_with_covariance, m.shape, where)
         _finite(f"{where}: an object's probability", m.existence_probability)
         if label is not None:
@@ -221,7 +244,7 @@ def from_tracks(message: TrackedObjects) -> tuple[TrackedObject, ...]:
     found, where = [], contracts.TRACKS.name
     for m in message.objects:
         k = m.kinematics
-        label = _label(m.classification, where)
+        label = label_of(m.classification, where)
         if label is not None:
             found.append(_track(label, m, k.pose_with_covariance, k.twist_with_covariance, where))
     return tuple(found)
@@ -266,7 +289,7 @@ def from_predictions(message: PredictedObjects) -> tuple[Forecast, ...]:
     found, where = [], contracts.PREDICTIONS.name
     for m in message.objects:
         k = m.kinematics
-        label = _label(m.classification, where)
+        label = label_of(m.classification, where)
         if label is None or not k.predicted_paths:
             continue
         track = _track(label, m, k.initial_pose_with_covariance, k.initial_twist_with_covariance, where)

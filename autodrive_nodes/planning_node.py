@@ -11,7 +11,7 @@ from autodrive.localization.lane_alignment import LaneAligner
 from autodrive.localization.reframe import reframe_forecast, reframe_trajectory
 from autodrive.planning.planner import Planner
 from autodrive.scene import Route
-from autodrive_nodes import contracts, messages
+from autodrive_nodes import contracts, messages, predictions_cdr
 from autodrive_nodes.stage_node import StageNode
 
 
@@ -29,7 +29,7 @@ class PlanningNode(StageNode):
         self.hear(contracts.ROUTE, self._on_route)
         self.hear_together(
             {
-                "forecasts": (contracts.PREDICTIONS, messages.from_predictions),
+                "forecasts": (contracts.PREDICTIONS, predictions_cdr.to_forecasts),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
                 "free": (contracts.FREE_SPACE, messages.from_occupancy),
                 "markings": (contracts.LANES, messages.from_markings),

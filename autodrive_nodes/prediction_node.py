@@ -6,7 +6,7 @@ from typing import Any
 
 from autodrive.forecast import forecast
 from autodrive.scene import Route
-from autodrive_nodes import contracts, messages
+from autodrive_nodes import contracts, messages, predictions_cdr
 from autodrive_nodes.stage_node import StageNode
 
 
@@ -41,4 +41,4 @@ class PredictionNode(StageNode):
             self._early.append((stamp_ns, v))
             return
         forecasts = forecast(v["tracks"], v["ego"], self._route, v["free"], markings=v["markings"])
-        self._predictions.publish(messages.to_predictions(stamp_ns, forecasts))
+        self._predictions.publish(predictions_cdr.from_forecasts(stamp_ns, forecasts))

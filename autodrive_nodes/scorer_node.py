@@ -7,7 +7,6 @@ the end, or ``FATAL: text`` when a stage stays silent or fails frame after frame
 from __future__ import annotations
 
 import json
-import struct
 import sys
 import time
 from functools import partial
@@ -35,7 +34,6 @@ STAGES: dict[str, Topic] = {
     "control": contracts.CONTROL,
     "command": contracts.COMMAND,
 }
-_STAMP = struct.Struct("<iI")  # first field of every stage's message, behind the four bytes of the CDR header
 
 
 class ScorerNode(StageNode):
@@ -85,8 +83,7 @@ class ScorerNode(StageNode):
 
     def _on_stage(self, stage: str, data: bytes) -> None:
         now = time.monotonic_ns()
-        seconds, nanoseconds = _STAMP.unpack_from(data, 4)
-        stamp = seconds * 1_000_000_000 + nanoseconds
+        stamp = messages.stamp_of(data)
         self._newest_ns[stage] = max(stamp, self._newest_ns[stage])
         if (published := self._published_ns.get(stamp)) is not None:
             self._latency_ms[stage].append((now - published) / 1e6)

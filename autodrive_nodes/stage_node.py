@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -113,7 +114,7 @@ class StageNode(LifecycleNode):
 
         def guarded(message: Any) -> None:
             self.handled += 1
-            self._handling_ns = 0 if raw else messages.stamp_of(message)
+            self._handling_ns = messages.stamp_of(message)
             self.guard(lambda: callback(message))
 
         name = topic.name.format(**names)
@@ -130,7 +131,8 @@ class StageNode(LifecycleNode):
     ) -> StampSynchronizer:
         """Call ``step(stamp, values)`` once per stamp for which every input came, converted by its function.
 
-        In realtime only the newest message of the first input is kept: a stage that is too slow skips frames.
+        In realtime only the newest message of the first input is kept: a stage that is too slow skips frames. Functions
+        marked by ``messages.serialized`` get bytes.
         """
         synchronizer = StampSynchronizer(tuple(inputs), depth=DEPTH)
 
@@ -141,7 +143,8 @@ class StageNode(LifecycleNode):
 
         for position, (name, (topic, convert)) in enumerate(inputs.items()):
             depth = DEPTH if self.lockstep or position else 1
-            self.hear(topic, lambda m, n=name, c=convert: receive(n, c, m), depth=depth, required=True)  # type: ignore[misc]
+            raw = messages.takes_bytes(convert)
+            self.hear(topic, partial(receive, name, convert), depth=depth, raw=raw, required=True)
         return synchronizer
 
     def every(self, period_s: float, action: Callable[[], None]) -> Timer:
