@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from autoware_perception_msgs.msg import TrackedObjects
@@ -15,6 +17,7 @@ from autodrive.sim.world import Contact, GroundTruth
 from autodrive_nodes import messages
 
 SHOWN_WITHIN_M = 45.0
+_FIELDS = attrgetter(*(field.name for field in fields(DetectedObject)))
 
 
 def truth_messages(truth: GroundTruth) -> tuple[TrackedObjects, Odometry]:
@@ -43,17 +46,30 @@ def truth_messages(truth: GroundTruth) -> tuple[TrackedObjects, Odometry]:
     return messages.to_tracks(truth.stamp_ns, near), messages.to_odometry(ego)
 
 
+def truth_to_json(truth: GroundTruth) -> dict[str, Any]:
+    """Plain types; an object is the list of its fields, in order."""
+    return {
+        "stamp_ns": truth.stamp_ns,
+        "ego": [truth.ego.x, truth.ego.y, truth.ego.yaw],
+        "speed": truth.speed,
+        "objects": [_FIELDS(item) for item in truth.objects],
+        "object_ids": truth.object_ids,
+        "contacts": [[contact.kind, contact.name] for contact in truth.contacts],
+        "off_road": truth.off_road,
+        "visible_px": truth.visible_px,
+    }
+
+
 def truth_from_json(document: dict[str, Any]) -> GroundTruth:
-    """The reverse of ``dataclasses.asdict`` and JSON."""
+    """The reverse of ``truth_to_json`` and JSON; raises InputError."""
     try:
-        objects = tuple(DetectedObject(**{**item, "label": ObjectClass(item["label"])}) for item in document["objects"])
         return GroundTruth(
             stamp_ns=document["stamp_ns"],
-            ego=Pose2(**document["ego"]),
+            ego=Pose2(*document["ego"]),
             speed=document["speed"],
-            objects=objects,
+            objects=tuple(DetectedObject(ObjectClass(label), *rest) for label, *rest in document["objects"]),
             object_ids=tuple(document["object_ids"]),
-            contacts=tuple(Contact(**item) for item in document["contacts"]),
+            contacts=tuple(Contact(*item) for item in document["contacts"]),
             off_road=document["off_road"],
             visible_px=tuple(document["visible_px"]),
         )

@@ -10,7 +10,6 @@ import importlib
 import json
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from autodrive.sim.world import TICK_S, GroundTruth, Sensors, World
 from autodrive.transport.ring import RingWriter
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode
-from autodrive_nodes.truth import truth_messages
+from autodrive_nodes.truth import truth_messages, truth_to_json
 
 SETTLE_S = 0.5
 STALE_COMMAND_NS = 500_000_000
@@ -117,7 +116,7 @@ class WorldBridgeNode(StageNode):
         truth = self._world.ground_truth()
         end = self._reason_to_end(truth)
         self._ended = bool(end)
-        event: dict[str, Any] = {"stamp_ns": s.stamp_ns, "wall_ns": time.monotonic_ns(), "truth": asdict(truth)}
+        event: dict[str, Any] = {"stamp_ns": s.stamp_ns, "wall_ns": time.monotonic_ns(), "truth": truth_to_json(truth)}
         if end:
             event |= {"end": end, "state_sha256": self._world.state_digest().hex()}
         self._events.publish(String(data=json.dumps(event)))
