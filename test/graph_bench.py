@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +36,9 @@ class GraphBench:
             stage.destroy_node()
         self.node.destroy_node()
         self._executor.shutdown()
+        self._stages.clear()
         rclpy.try_shutdown()
+        gc.collect()  # a lifecycle node's services live as long as its handle
 
     def host(self, stage: StageNode) -> None:
         """Serve a stage, whatever state it is in."""

@@ -135,7 +135,8 @@ def test_without_either_the_body_stands_still(tmp_path: Path) -> None:
 
 def player(bag: Path, folder: Path) -> BagPlayerNode:
     write_rig(rig_from_bag(bag, "base_link", EXTENT).document, folder / "rig.yaml")
-    return BagPlayerNode("bag_player", {"bag": str(bag), "rig": str(folder / "rig.yaml")})
+    # not the graph's name: what is left of this node in this process must not be taken for that of a whole graph
+    return BagPlayerNode("player_under_test", {"bag": str(bag), "rig": str(folder / "rig.yaml")})
 
 
 class FakeStages:
@@ -217,7 +218,7 @@ def test_a_silent_stage_is_named(
         bench.up(player(bag, tmp_path))
         with pytest.raises(SystemExit):
             bench.spin(lambda: stages.work() or False)
-    assert "FATAL: bag_player: camera_ingestion gave no answer to exposure 1" in capfd.readouterr().err
+    assert "FATAL: player_under_test: camera_ingestion gave no answer to exposure 1" in capfd.readouterr().err
 
 
 def test_a_refused_exposure_is_counted_and_the_next_follows(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
