@@ -22,7 +22,7 @@ from autodrive.scene import Route
 from autodrive.sim.scoring import Scorer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
-from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
+from autodrive_nodes.stage_node import StageNode
 from autodrive_nodes.truth import truth_from_json
 
 STAGES: dict[str, Topic] = {
@@ -113,8 +113,7 @@ class ScorerNode(StageNode):
     def _give_up(self, text: str) -> None:
         if not self._given_up:
             self._given_up = True
-            sys.stdout.write(f"{FATAL_PREFIX}{text}\n")
-            sys.stdout.flush()
+            self.say_fatal(text)
 
     def _score_event(self, event: dict[str, Any]) -> None:
         assert self._route is not None

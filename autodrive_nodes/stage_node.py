@@ -212,17 +212,18 @@ class StageNode(LifecycleNode):
         try:
             action()
         except AutodriveError as error:
-            self._say_fatal(str(error))
+            self.say_fatal(f"{self.get_name()}: {error}")
             undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
             traceback.print_exc()  # rclpy swallows what a transition raises
-            self._say_fatal(f"defect: {error!r}")
+            self.say_fatal(f"{self.get_name()}: defect: {error!r}")
             raise
         return TransitionCallbackReturn.SUCCESS
 
-    def _say_fatal(self, text: str) -> None:
-        sys.stderr.write(f"{FATAL_PREFIX}{self.get_name()}: {text}\n")
+    def say_fatal(self, text: str) -> None:
+        """End the whole system: whoever started it shows this line to the user."""
+        sys.stderr.write(f"{FATAL_PREFIX}{text}\n")
         sys.stderr.flush()
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:

@@ -77,6 +77,12 @@ class WorldBridgeNode(StageNode):
         self._heard_since: float | None = None
         self._waiting = self.every(0.1, self._begin_when_heard)
 
+    def report_failure(self, text: str, stamp_ns: int | None = None) -> None:
+        """A world that fails ends the drive."""
+        if not self._ended:
+            self._ended = True
+            self.say_fatal(f"{self.get_name()}: {text}")
+
     def _begin_when_heard(self) -> None:
         """Discovery is not instant: a frame published before all listen would be lost to some."""
         heard = [p.get_subscription_count() > 0 for p in (self._velocity, self._imu, self._steering)]

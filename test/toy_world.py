@@ -7,7 +7,6 @@ import math
 import struct
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodrive.geometry import Pose2
 from autodrive.rig import Rig
@@ -17,14 +16,18 @@ from autodrive.sim.world import TICK_S, GroundTruth, Sensors
 WHEELBASE_M = 2.579
 TICK_NS = round(TICK_S * 1e9)
 ROUTE_M = 300.0
+FAULTS = {  # when the gyro says nonsense
+    "gyro hiccup": lambda stamp_ns: stamp_ns == 15 * TICK_NS,
+    "gyro broken": lambda stamp_ns: stamp_ns >= 25 * TICK_NS,
+}
 
 
 class ToyWorld:
     """Implements ``autodrive.sim.world.World``: a kinematic car, and images that show noise of the seed."""
 
     def __init__(self, town: str, rig: Rig, duration_s: float = 60.0) -> None:
-        """``town`` and ``duration_s`` change nothing here."""
-        self.rig = rig
+        """``town`` names what goes wrong, one of FAULTS or ""."""
+        self.rig, self._fault = rig, town
         points = np.stack([np.linspace(0.0, ROUTE_M, 151), np.zeros(151)], axis=1)
         self.route = Route(points, Pose2(0.0, 0.0, 0.0), 8.0, town)
 
@@ -69,14 +72,12 @@ class ToyWorld:
     def _finish(self) -> Sensors:
         self._stamp_ns += TICK_NS
         self._digest.update(struct.pack("<qddd", self._stamp_ns, self._pose.x, self._pose.y, self._speed))
+        rate = math.nan if self._fault in FAULTS and FAULTS[self._fault](self._stamp_ns) else self._rate
         return Sensors(
             stamp_ns=self._stamp_ns,
-            images=self._shown(),
+            images=self._images,
             wheel_speed=self._speed,
             steering=self._steering,
-            gyro=np.array([0.0, 0.0, self._rate]),
+            gyro=np.array([0.0, 0.0, rate]),
             accelerometer=np.array([0.0, 0.0, 9.81]),
         )
-
-    def _shown(self) -> tuple[NDArray[np.uint8], ...]:
-        return self._images
