@@ -30,14 +30,14 @@ class Run:
             text=True,
         )
 
-    def result(self, timeout_s: float = 120.0) -> dict[str, Any]:
+    def result(self, timeout_s: float = 240.0) -> dict[str, Any]:
         """What the run reports; fails with its message if it did not come to its end."""
         output, errors = self.process.communicate(timeout=timeout_s)
         assert self.process.returncode == 0, errors
         found: dict[str, Any] = json.loads(output.splitlines()[-1])
         return found
 
-    def error(self, timeout_s: float = 120.0) -> str:
+    def error(self, timeout_s: float = 240.0) -> str:
         """The one message of a run that must fail."""
         _, errors = self.process.communicate(timeout=timeout_s)
         assert self.process.returncode == 1, errors
