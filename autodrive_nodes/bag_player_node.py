@@ -238,7 +238,7 @@ class BagPlayerNode(StageNode):
 
     def _end(self, why: str) -> None:
         """Nothing can follow: one line for the supervisor, and the process ends."""
-        self._say_fatal(why)
+        self.say_fatal(why)
         raise SystemExit(1)
 
 
