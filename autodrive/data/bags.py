@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -16,7 +16,7 @@ from rosbags.typesys.store import Typestore
 
 from autodrive.errors import InputError
 
-BAG_VERSION = 9  # metadata version of ROS 2 Kilted
+BAG_VERSION: Literal[9] = 9  # metadata version of ROS 2 Kilted
 
 
 def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
