@@ -1,313 +1,59 @@
 """Turns ROS messages into the library's types and back: the only place that knows both.
 
-Conventions: objects carry their velocity in their own axes (as Autoware does); a class that Autoware has no label for
-travels as OWN_LABEL_BASE + ObjectClass; a track's id is the first eight bytes of its UUID, little-endian; OccupancyGrid
-cells are occupancy in percent; an emergency command is one whose jerk is defined and below EMERGENCY_JERK.
+Objects and what all share are in two modules of their own and can be had from here. OccupancyGrid cells are occupancy
+in percent; an emergency command is one whose jerk is defined and below EMERGENCY_JERK.
 """
 
 from __future__ import annotations
 
 import array
 import math
-import struct
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from autoware_control_msgs.msg import Control
-from autoware_perception_msgs.msg import DetectedObject as DetectedObjectMsg
-from autoware_perception_msgs.msg import (
-    DetectedObjects,
-    ObjectClassification,
-    PredictedObject,
-    PredictedObjects,
-    PredictedPath,
-    TrackedObjects,
-)
-from autoware_perception_msgs.msg import TrackedObject as TrackedObjectMsg
 from autoware_planning_msgs.msg import Trajectory as TrajectoryMsg
 from autoware_planning_msgs.msg import TrajectoryPoint
-from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, TransformStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
-from std_msgs.msg import Header
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
 from autodrive.rig import Camera
-from autodrive.scene import (
-    Command,
-    DetectedObject,
-    EgoState,
-    Forecast,
-    ForecastMode,
-    GridExtent,
-    GroundClass,
-    GroundGrid,
-    GroundMarkings,
-    ObjectClass,
-    Route,
-    TrackedObject,
-    Trajectory,
-)
+from autodrive.scene import Command, EgoState, GridExtent, GroundClass, GroundGrid, GroundMarkings, Route, Trajectory
 from autodrive_nodes import contracts
+from autodrive_nodes.message_parts import (  # noqa: F401 (to be had from here too)
+    check_finite,
+    header,
+    serialized,
+    stamp_ns,
+    stamp_of,
+    takes_bytes,
+    to_duration,
+    to_pose,
+    to_quaternion,
+    to_time,
+    yaw_of,
+)
+from autodrive_nodes.object_messages import (  # noqa: F401 (to be had from here too)
+    OWN_LABEL_BASE,
+    from_detections,
+    from_predictions,
+    from_tracks,
+    label_number,
+    label_of,
+    to_detections,
+    to_predictions,
+    to_tracks,
+)
 
-T = TypeVar("T")
-OWN_LABEL_BASE = 100
 EMERGENCY_JERK = -100.0
 WHEELBASE = 2.579
-_TO_LABEL = {
-    ObjectClass.CAR: ObjectClassification.CAR,
-    ObjectClass.TRUCK: ObjectClassification.TRUCK,
-    ObjectClass.CYCLIST: ObjectClassification.BICYCLE,
-    ObjectClass.PEDESTRIAN: ObjectClassification.PEDESTRIAN,
-}
-_FROM_LABEL = {label: own for own, label in _TO_LABEL.items()} | {
-    ObjectClassification.BUS: ObjectClass.TRUCK,
-    ObjectClassification.TRAILER: ObjectClass.TRUCK,
-    ObjectClassification.MOTORCYCLE: ObjectClass.CYCLIST,
-}
 _CLOUD_FIELDS = ("x", "y", "z", "lane_id", "kind", "score")
-
-
-def to_time(stamp_ns: int) -> Time:
-    """Nanoseconds as builtin_interfaces/Time."""
-    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
-
-
-def stamp_ns(time: Any) -> int:
-    """builtin_interfaces/Time as nanoseconds."""
-    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
-
-
-_STAMP = struct.Struct("<iI")  # where a message begins with a stamp or header, behind the four bytes that name its CDR
-
-
-def stamp_of(message: Any) -> int:
-    """The stamp of any message in nanoseconds, 0 for one that has none; bytes must be of a type that begins with it."""
-    if isinstance(message, bytes):
-        seconds, nanoseconds = _STAMP.unpack_from(message, 4) if len(message) >= 12 else (0, 0)
-        return int(seconds) * 1_000_000_000 + int(nanoseconds)
-    stamp = getattr(getattr(message, "header", message), "stamp", None)
-    return 0 if stamp is None else stamp_ns(stamp)
-
-
-def serialized(convert: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """Marks a function that converts a message from its bytes."""
-    convert.takes_bytes = True  # type: ignore[attr-defined]
-    return convert
-
-
-def takes_bytes(convert: Callable[[Any], Any]) -> bool:
-    """Whether a function is marked by ``serialized``."""
-    return bool(getattr(convert, "takes_bytes", False))
-
-
-def to_duration(seconds: float) -> Duration:
-    """Seconds as builtin_interfaces/Duration, to the nanosecond."""
-    nanoseconds = round(seconds * 1e9)
-    return Duration(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
-
-
-def header(stamp: int, frame_id: str) -> Header:
-    """A header of ``stamp`` nanoseconds."""
-    return Header(stamp=to_time(stamp), frame_id=frame_id)
-
-
-def to_quaternion(yaw: float) -> Quaternion:
-    """A rotation about z."""
-    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
-
-
-def yaw_of(q: Any) -> float:
-    """The heading of a quaternion; NaN for one that is not finite."""
-    sine, cosine = 2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z)
-    return math.atan2(sine, cosine) if math.isfinite(sine + cosine) else math.nan
-
-
-def to_pose(x: float, y: float, z: float, yaw: float) -> Pose:
-    """A planar pose at a height."""
-    return Pose(position=Point(x=x, y=y, z=z), orientation=to_quaternion(yaw))
-
-
-def _finite(where: str, *values: float) -> None:
-    if not all(map(math.isfinite, values)):
-        raise InputError(f"{where} is not finite: {values}")
-
-
-# --- objects -------------------------------------------------------------------------------------------------------
-
-
-def label_number(label: ObjectClass) -> int:
-    """How a class travels."""
-    return int(_TO_LABEL.get(label, OWN_LABEL_BASE + int(label)))
-
-
-def _classification(label: ObjectClass, probability: float) -> list[ObjectClassification]:
-    return [ObjectClassification(label=label_number(label), probability=probability)]
-
-
-def label_of(classification: Sequence[Any], where: str) -> ObjectClass | None:
-    """The most probable class that we know; None for one we do not (an object of another stack's vocabulary)."""
-    if not classification:
-        raise InputError(f"{where}: an object has no classification")
-    number = int(max(classification, key=lambda c: c.probability).label)
-    if number in _FROM_LABEL:
-        return _FROM_LABEL[number]
-    if 0 <= number - OWN_LABEL_BASE < len(ObjectClass):
-        return ObjectClass(number - OWN_LABEL_BASE)
-    return None
-
-
-def _fill(pose: Any, twist: Any, shape: Any, item: DetectedObject | TrackedObject) -> None:
-    pose.pose = to_pose(item.x, item.y, item.z, item.yaw)
-    c, s = math.cos(item.yaw), math.sin(item.yaw)
-    twist.twist.linear.x, twist.twist.linear.y = c * item.vx + s * item.vy, c * item.vy - s * item.vx
-    shape.dimensions.x, shape.dimensions.y, shape.dimensions.z = item.length, item.width, item.height
-
-
-def _box(pose: Any, twist: Any, shape: Any, where: str) -> dict[str, float]:
-    p, v, d = pose.pose.position, twist.twist.linear, shape.dimensions
-    yaw = yaw_of(pose.pose.orientation)
-    _finite(f"{where}: an object", p.x, p.y, p.z, yaw, v.x, v.y, d.x, d.y, d.z)
-    if min(d.x, d.y, d.z) < 0:
-        raise InputError(f"{where}: an object has negative dimensions {d.x, d.y, d.z}")
-    c, s = math.cos(yaw), math.sin(yaw)
-    return {
-        "x": p.x,
-        "y": p.y,
-        "z": p.z,
-        "yaw": yaw,
-        "length": d.x,
-        "width": d.y,
-        "height": d.z,
-        "vx": c * v.x - s * v.y,
-        "vy": s * v.x + c * v.y,
-    }
-
-
-def to_detections(stamp: int, objects: Sequence[DetectedObject]) -> DetectedObjects:
-    """Objects in base_link."""
-    message = DetectedObjects(header=header(stamp, "base_link"))
-    for item in objects:
-        m = DetectedObjectMsg(existence_probability=item.score, classification=_classification(item.label, item.score))
-        k = m.kinematics
-        _fill(k.pose_with_covariance, k.twist_with_covariance, m.shape, item)
-        k.orientation_availability = k.AVAILABLE
-        k.has_twist = True
-        message.objects.append(m)
-    return message
-
-
-def from_detections(message: DetectedObjects) -> tuple[DetectedObject, ...]:
-    """Objects in base_link; those of unknown classes are left out."""
-    found, where = [], contracts.DETECTIONS.name
-    for m in message.objects:
-        label = label_of(m.classification, where)
-        box = _box(m.kinematics.pose_with_covariance, m.kinematics.twist_with_covariance, m.shape, where)
-        _finite(f"{where}: an object's probability", m.existence_probability)
-        if label is not None:
-            found.append(DetectedObject(label=label, score=m.existence_probability, **box))
-    return tuple(found)
-
-
-def _uuid(track_id: int) -> NDArray[np.uint8]:
-    return np.frombuffer(track_id.to_bytes(16, "little"), np.uint8)
-
-
-def _track_id(uuid: Any) -> int:
-    return int.from_bytes(bytes(bytearray(uuid.uuid))[:8], "little")
-
-
-def to_tracks(stamp: int, tracks: Sequence[TrackedObject]) -> TrackedObjects:
-    """Tracks in map."""
-    message = TrackedObjects(header=header(stamp, "map"))
-    for item in tracks:
-        m = TrackedObjectMsg(existence_probability=item.score, classification=_classification(item.label, item.score))
-        m.object_id.uuid = _uuid(item.track_id)
-        k = m.kinematics
-        _fill(k.pose_with_covariance, k.twist_with_covariance, m.shape, item)
-        k.twist_with_covariance.twist.angular.z = item.yaw_rate
-        k.pose_with_covariance.covariance[0] = k.pose_with_covariance.covariance[7] = item.position_std_m**2
-        k.orientation_availability = k.AVAILABLE
-        k.is_stationary = item.vx == 0.0 and item.vy == 0.0
-        message.objects.append(m)
-    return message
-
-
-def from_tracks(message: TrackedObjects) -> tuple[TrackedObject, ...]:
-    """Tracks in map; those of unknown classes are left out. The age does not travel and is zero."""
-    found, where = [], contracts.TRACKS.name
-    for m in message.objects:
-        k = m.kinematics
-        label = label_of(m.classification, where)
-        if label is not None:
-            found.append(_track(label, m, k.pose_with_covariance, k.twist_with_covariance, where))
-    return tuple(found)
-
-
-def _track(label: ObjectClass, m: Any, pose: Any, twist: Any, where: str) -> TrackedObject:
-    yaw_rate, variance = twist.twist.angular.z, float(pose.covariance[0])
-    _finite(f"{where}: an object's yaw rate, variance or probability", yaw_rate, variance, m.existence_probability)
-    return TrackedObject(
-        track_id=_track_id(m.object_id),
-        label=label,
-        score=m.existence_probability,
-        yaw_rate=yaw_rate,
-        age_s=0.0,
-        position_std_m=math.sqrt(max(variance, 0.0)),
-        **_box(pose, twist, m.shape, where),
-    )
-
-
-def to_predictions(stamp: int, forecasts: Sequence[Forecast]) -> PredictedObjects:
-    """Forecasts in map."""
-    message = PredictedObjects(header=header(stamp, "map"))
-    for forecast in forecasts:
-        item = forecast.track
-        m = PredictedObject(existence_probability=item.score, classification=_classification(item.label, item.score))
-        m.object_id.uuid = _uuid(item.track_id)
-        k = m.kinematics
-        _fill(k.initial_pose_with_covariance, k.initial_twist_with_covariance, m.shape, item)
-        k.initial_twist_with_covariance.twist.angular.z = item.yaw_rate
-        covariance = k.initial_pose_with_covariance.covariance
-        covariance[0] = covariance[7] = item.position_std_m**2
-        step = to_duration(forecast.dt)
-        for mode in forecast.modes:
-            path = [to_pose(x, y, item.z, yaw) for x, y, yaw in mode.poses.tolist()]
-            k.predicted_paths.append(PredictedPath(path=path, time_step=step, confidence=mode.probability))
-        message.objects.append(m)
-    return message
-
-
-def from_predictions(message: PredictedObjects) -> tuple[Forecast, ...]:
-    """Forecasts in map; objects of unknown classes or without a path are left out."""
-    found, where = [], contracts.PREDICTIONS.name
-    for m in message.objects:
-        k = m.kinematics
-        label = label_of(m.classification, where)
-        if label is None or not k.predicted_paths:
-            continue
-        track = _track(label, m, k.initial_pose_with_covariance, k.initial_twist_with_covariance, where)
-        step = k.predicted_paths[0].time_step
-        dt = step.sec + step.nanosec * 1e-9
-        if dt <= 0:
-            raise InputError(f"{where}: a path has a time step of {dt} s")
-        modes = tuple(ForecastMode(p.confidence, _path_poses(p.path)) for p in k.predicted_paths)
-        _finite(f"{where}: a confidence", *(mode.probability for mode in modes))
-        found.append(Forecast(track, dt, modes))
-    return tuple(found)
-
-
-def _path_poses(path: Sequence[Any]) -> NDArray[np.float64]:
-    poses = np.array([(p.position.x, p.position.y, yaw_of(p.orientation)) for p in path], dtype=np.float64)
-    if not np.isfinite(poses).all():
-        raise InputError(f"{contracts.PREDICTIONS.name}: a path is not finite")
-    return poses.reshape(-1, 3)
 
 
 # --- ground --------------------------------------------------------------------------------------------------------
@@ -335,7 +81,7 @@ def from_occupancy(message: OccupancyGrid) -> GroundGrid:
     cells = np.frombuffer(message.data, np.int8).reshape(info.height, info.width).T.astype(np.float32)
     free = np.where(cells < 0, 0.5, 1.0 - cells / 100.0).astype(np.float32)
     x, y = info.origin.position.x, info.origin.position.y
-    _finite(f"{where}: the origin", x, y)
+    check_finite(f"{where}: the origin", x, y)
     extent = GridExtent(x, x + info.width * info.resolution, y, y + info.height * info.resolution)
     return GroundGrid(extent, free[None])
 
@@ -386,7 +132,7 @@ def from_odometry(message: Odometry) -> EgoState:
     """base_link in map; raises InputError for anything not finite."""
     p, twist = message.pose.pose.position, message.twist.twist
     yaw = yaw_of(message.pose.pose.orientation)
-    _finite(contracts.ODOMETRY.name, p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
+    check_finite(contracts.ODOMETRY.name, p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
     return EgoState(
         stamp_ns=stamp_ns(message.header.stamp),
         pose=Pose2(p.x, p.y, yaw),

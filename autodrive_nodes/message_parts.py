@@ -1,0 +1,82 @@
+"""What all message conversions share: time, headers, planar poses, and the refusal of what is not finite."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Point, Pose, Quaternion
+from std_msgs.msg import Header
+
+from autodrive.errors import InputError
+
+T = TypeVar("T")
+
+
+def to_time(stamp_ns: int) -> Time:
+    """Nanoseconds as builtin_interfaces/Time."""
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def stamp_ns(time: Any) -> int:
+    """builtin_interfaces/Time as nanoseconds."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
+
+
+_STAMP = struct.Struct("<iI")  # where a message begins with a stamp or header, behind the four bytes that name its CDR
+
+
+def stamp_of(message: Any) -> int:
+    """The stamp of any message in nanoseconds, 0 for one that has none; bytes must be of a type that begins with it."""
+    if isinstance(message, bytes):
+        seconds, nanoseconds = _STAMP.unpack_from(message, 4) if len(message) >= 12 else (0, 0)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    stamp = getattr(getattr(message, "header", message), "stamp", None)
+    return 0 if stamp is None else stamp_ns(stamp)
+
+
+def serialized(convert: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Marks a function that converts a message from its bytes."""
+    convert.takes_bytes = True  # type: ignore[attr-defined]
+    return convert
+
+
+def takes_bytes(convert: Callable[[Any], Any]) -> bool:
+    """Whether a function is marked by ``serialized``."""
+    return bool(getattr(convert, "takes_bytes", False))
+
+
+def to_duration(seconds: float) -> Duration:
+    """Seconds as builtin_interfaces/Duration, to the nanosecond."""
+    nanoseconds = round(seconds * 1e9)
+    return Duration(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def header(stamp: int, frame_id: str) -> Header:
+    """A header of ``stamp`` nanoseconds."""
+    return Header(stamp=to_time(stamp), frame_id=frame_id)
+
+
+def to_quaternion(yaw: float) -> Quaternion:
+    """A rotation about z."""
+    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
+
+
+def yaw_of(q: Any) -> float:
+    """The heading of a quaternion; NaN for one that is not finite."""
+    sine, cosine = 2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z)
+    return math.atan2(sine, cosine) if math.isfinite(sine + cosine) else math.nan
+
+
+def to_pose(x: float, y: float, z: float, yaw: float) -> Pose:
+    """A planar pose at a height."""
+    return Pose(position=Point(x=x, y=y, z=z), orientation=to_quaternion(yaw))
+
+
+def check_finite(where: str, *values: float) -> None:
+    """Raise InputError unless all values are finite."""
+    if not all(map(math.isfinite, values)):
+        raise InputError(f"{where} is not finite: {values}")
