@@ -170,20 +170,19 @@ def _finish(town: Town, seed: int, walk: _Walk, standing: shapely.Geometry, leng
     for k, (entry, leave) in enumerate(walk.lanes):
         pieces.append(_along_edge(entry, leave))
         pieces += [walk.links[k].path] if k < len(walk.links) else []
-    line = shapely.LineString(np.concatenate(pieces))
+    driven = np.concatenate(pieces)
+    line = shapely.LineString(driven)
     end = line.length
     start_lane = walk.lanes[0][0]
     # the goal lies on the last edge; the walk went on until that reaches beyond length_m
     first_goal = end - walk.lanes[-1][1].length + JUNCTION_TO_GOAL_M if walk.links else walk.start_offset + 1.0
     last_goal = end - GOAL_TO_JUNCTION_M
     wanted = min(max(walk.start_offset + length_m, first_goal), last_goal)
-    smooth = _smooth(line)
     places = sorted(np.arange(first_goal, last_goal, 1.0).tolist(), key=lambda s: abs(s - wanted))
-    goal = next((s for s in (wanted, *places) if _is_free(_pose_on(smooth, s), standing)), wanted)
+    goal = next((s for s in (wanted, *places) if _is_free(_pose_on(driven, s), standing)), wanted)
     start = _pose_on(start_lane.centerline, walk.start_offset)
-    curve = shapely.LineString(smooth)
     stations = np.append(np.arange(walk.start_offset, goal - SPACING_M / 2, SPACING_M), goal)
-    points = np.array([curve.interpolate(s).coords[0] for s in stations]).round(ROUNDING_DIGITS)
+    points = _smooth(line, stations).round(ROUNDING_DIGITS)
     points.setflags(write=False)
     route = Route(points, start, start_lane.speed, f"{town.name}-{seed}")
     return TownRoute(route, tuple(entry.edge_id for entry, _ in walk.lanes), start_lane.id, walk.start_offset)
@@ -203,10 +202,9 @@ def _along_edge(entry: Lane, leave: Lane) -> Array:
     return (1.0 - blend) * before + blend * after
 
 
-def _smooth(line: shapely.LineString) -> Array:
-    """The line in steps of _FINE_M without kinks; arc length stays the line's to a few centimetres."""
+def _smooth(line: shapely.LineString, at: Array) -> Array:
+    """Points (N, 2) at arc lengths ``at`` of a line, with its kinks rounded off."""
     stations = np.linspace(0.0, line.length, math.ceil(line.length / _FINE_M) + 1)
-    points = np.array([line.interpolate(s).coords[0] for s in stations])
-    smooth = gaussian_filter1d(points, _SMOOTHING_M / _FINE_M, axis=0, mode="nearest")
-    smooth[0], smooth[-1] = points[0], points[-1]
-    return smooth
+    fine = np.array([line.interpolate(s).coords[0] for s in stations])
+    smooth = gaussian_filter1d(fine, _SMOOTHING_M / _FINE_M, axis=0, mode="nearest")
+    return np.stack([np.interp(at, stations, smooth[:, axis]) for axis in (0, 1)], axis=1)
