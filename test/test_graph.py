@@ -32,6 +32,11 @@ def options(seed: int, out: Path, *, mode: str = "lockstep", duration_s: float =
     return Options(town="brook", seed=seed, duration_s=duration_s, mode=mode, out=str(out), record=False)
 
 
+def known(endpoints: list[Any]) -> set[str]:
+    """Names of nodes; an endpoint may be discovered a moment before the node that it belongs to."""
+    return {endpoint.node_name for endpoint in endpoints} - {"_NODE_NAME_UNKNOWN_"}
+
+
 class Probe:
     """A stranger in the graph: looks on while a run goes, and subscribes to one plain image topic."""
 
@@ -62,10 +67,9 @@ class Probe:
     def _note(self) -> None:
         self.names |= set(self._node.get_node_names())
         for topic, names in self.listeners.items():
-            names |= {info.node_name for info in self._node.get_subscriptions_info_by_topic(topic)}
+            names |= known(self._node.get_subscriptions_info_by_topic(topic))
         for topic, _ in self._node.get_topic_names_and_types():
-            found = {info.node_name for info in self._node.get_publishers_info_by_topic(topic)}
-            self.publishers.setdefault(topic, set()).update(found)
+            self.publishers.setdefault(topic, set()).update(known(self._node.get_publishers_info_by_topic(topic)))
 
     def close(self) -> None:
         self._node.destroy_node()
