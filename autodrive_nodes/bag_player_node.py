@@ -33,8 +33,9 @@ from autodrive_nodes.stage_node import StageNode
 
 ANSWER_TIMEOUT_S = 20.0
 SETTLE_S = 0.5
-AFTER_FAILURE_S = 0.5  # a stage may complain of an exposure and answer nevertheless
-HOPELESS = 5  # failed exposures before any success
+# a stage may complain of an exposure and answer nevertheless: a slow one finds cameras missing that it has yet to read
+AFTER_COMPLAINT_S, FIRST_AFTER_COMPLAINT_S = 0.5, 5.0
+HOPELESS = 3  # failed exposures before any success
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 STAGES = ("camera_ingestion", "perception")
 _STAMP = struct.Struct("<iI")  # a header's stamp, behind the four bytes of the CDR header
@@ -195,7 +196,7 @@ class BagPlayerNode(StageNode):
         if self._stamp_ns is None:
             return
         now = time.monotonic()
-        if self._complaint and now - self._complained > AFTER_FAILURE_S:
+        if self._complaint and now - self._complained > self._patience_s():
             self._tally.failed[self._complaint] += 1
             if not self._tally.frames and self._tally.failed.total() >= HOPELESS:
                 self._end(f"{self._complaint} (the first {HOPELESS} exposures all failed)")
@@ -205,6 +206,11 @@ class BagPlayerNode(StageNode):
             stage = STAGES["ingestion" in self._answers]
             at = f"exposure {self._tally.frames + 1} of the bag"
             self._end(f"{stage} gave no answer to {at} within {ANSWER_TIMEOUT_S:.0f} s; see its log")
+
+    def _patience_s(self) -> float:
+        """How long after a complaint an answer may still come, by the answers so far."""
+        seen_ms = self._tally.latency_ms["perception"]
+        return max(AFTER_COMPLAINT_S, 3e-3 * max(seen_ms)) if seen_ms else FIRST_AFTER_COMPLAINT_S
 
     def _report_progress(self) -> None:
         seen = self._tally.frames + self._tally.failed.total()
