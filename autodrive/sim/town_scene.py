@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -38,21 +40,8 @@ def add_town(spec: mujoco.MjSpec, town: Town, appearance: Appearance) -> None:
     for name, rgb in _materials(appearance, centre_rgb).items():
         spec.add_material(name=name, rgba=(*rgb, 1.0), specular=0.0)
     _add_ground(spec, town)
-    surface = town.surface
-    kerb = surface.pavement.intersection(surface.road.buffer(KERB_WIDTH_M))
-    layers = {
-        "asphalt": (surface.road, _ASPHALT_Z),
-        "sidewalk": (surface.pavement.difference(kerb), SIDEWALK_HEIGHT_M),
-        "town/marking": (shapely.union_all([surface.lane_lines, surface.stop_lines, surface.zebra]), _PAINT_Z),
-        "town/centre_line": (surface.centre_lines, _PAINT_Z),
-    }
-    for material, (area, z) in layers.items():
-        for tile, part in _tiles(town, area):
-            _add_mesh(spec, tile, material, _flat(part, z))
-    for tile, part in _tiles(town, kerb):
-        _add_mesh(spec, tile, "town/kerb", _flat(part, SIDEWALK_HEIGHT_M))
-    for tile, part in _tiles(town, surface.pavement.boundary):
-        _add_mesh(spec, tile, "town/kerb_face", _walls(part))
+    for mesh in _meshes(town):
+        _add_mesh(spec, mesh)
     _add_buildings(spec, town)
     _add_trees(spec, town)
 
@@ -93,6 +82,39 @@ def _add_ground(spec: mujoco.MjSpec, town: Town) -> None:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Mesh:
+    name: str
+    material: str
+    vertices: Array
+    faces: NDArray[np.int64]
+
+
+@lru_cache(maxsize=4)
+def _meshes(town: Town) -> tuple[_Mesh, ...]:
+    """Everything flat, and the kerbs, by material and tile; the same for every appearance."""
+    surface = town.surface
+    kerb = surface.pavement.intersection(surface.road.buffer(KERB_WIDTH_M))
+    paint = shapely.union_all([surface.lane_lines, surface.stop_lines, surface.zebra])
+    layers = (
+        ("asphalt", surface.road, lambda area: _flat(area, _ASPHALT_Z)),
+        ("sidewalk", surface.pavement.difference(kerb), lambda area: _flat(area, SIDEWALK_HEIGHT_M)),
+        ("town/marking", paint, lambda area: _flat(area, _PAINT_Z)),
+        ("town/centre_line", surface.centre_lines, lambda area: _flat(area, _PAINT_Z)),
+        ("town/kerb", kerb, lambda area: _flat(area, SIDEWALK_HEIGHT_M)),
+        ("town/kerb_face", surface.pavement.boundary, _walls),
+    )
+    found = []
+    for material, area, triangulate in layers:
+        for tile, part in _tiles(town, area):
+            triangles = triangulate(part)
+            if len(triangles):
+                vertices, faces = np.unique(np.round(triangles.reshape(-1, 3), 4), axis=0, return_inverse=True)
+                name = f"town/{material.removeprefix('town/')}/{tile}"
+                found.append(_Mesh(name, material, vertices, faces.reshape(-1, 3)))
+    return tuple(found)
+
+
 def _tiles(town: Town, area: BaseGeometry) -> Iterable[tuple[str, BaseGeometry]]:
     """The parts of an area in each tile of the town, with the tile's name."""
     x_min, x_max, y_min, y_max = town.bounds
@@ -119,7 +141,7 @@ def _flat(area: BaseGeometry, z: float) -> Array:
 def _walls(lines: BaseGeometry) -> Array:
     """Triangles (T, 3, 3) of upright faces from the ground to the pavement's height along lines."""
     quads = []
-    for line in shapely.get_parts(shapely.line_merge(lines)):
+    for line in shapely.get_parts(shapely.line_merge(shapely.remove_repeated_points(lines, 1e-3))):
         points = np.array(line.coords) if line.geom_type == "LineString" else np.empty((0, 2))
         for a, b in itertools.pairwise(points):
             foot_a, foot_b = (*a, 0.0), (*b, 0.0)
@@ -128,22 +150,14 @@ def _walls(lines: BaseGeometry) -> Array:
     return np.array(quads, dtype=np.float64).reshape(-1, 3, 3)
 
 
-def _add_mesh(spec: mujoco.MjSpec, tile: str, material: str, triangles: Array) -> None:
-    if not len(triangles):
-        return
-    name = f"town/{material.removeprefix('town/')}/{tile}"
-    vertices, faces = np.unique(np.round(triangles.reshape(-1, 3), 4), axis=0, return_inverse=True)
-    if len(vertices) < 4:  # MuJoCo refuses such meshes; it is a sliver that a tile's border cut off
-        return
-    faces = faces.reshape(-1, 3)
-    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
-    mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces[distinct].ravel())
+def _add_mesh(spec: mujoco.MjSpec, part: _Mesh) -> None:
+    mesh = spec.add_mesh(name=part.name, uservert=part.vertices.ravel(), userface=part.faces.ravel())
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # a flat mesh has no volume
     spec.worldbody.add_geom(
-        name=name,
+        name=part.name,
         type=mujoco.mjtGeom.mjGEOM_MESH,
-        meshname=name,
-        material=material,
+        meshname=part.name,
+        material=part.material,
         contype=0,
         conaffinity=0,
     )
