@@ -31,6 +31,7 @@ from autodrive_nodes.contracts import Topic
 
 FATAL_PREFIX = "FATAL: "
 DEPTH = 20
+OUTBOX_DEPTH = 1000  # a reader that falls behind, as a recorder may for seconds, loses nothing
 LOCKSTEP, REALTIME = "lockstep", "realtime"
 MATCH_TIMEOUT_S = 20.0
 
@@ -93,7 +94,8 @@ class StageNode(LifecycleNode):
 
     def say(self, topic: Topic, **names: str) -> Publisher:
         """A publisher of ``topic``."""
-        publisher = self.create_publisher(message_type(topic.type), topic.name.format(**names), qos(topic))
+        profile = qos(topic) if topic.latched else qos(topic, OUTBOX_DEPTH)
+        publisher = self.create_publisher(message_type(topic.type), topic.name.format(**names), profile)
         self._said.append(publisher)
         return publisher
 
