@@ -1,4 +1,4 @@
-"""Seeded random encounters for the bench: junctions, pedestrians, obstructed lanes, and whole drives through a small town."""
+"""Seeded random encounters for the bench: junctions, pedestrians, obstructed lanes, drives through a small town."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def grid_points(x0: float, x1: float, y0: float, y1: float, step: float = 0.5) -
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def at_speed(speed: float):  # noqa: ANN201
+def at_speed(speed: float):
     """A constant speed."""
     return lambda t: speed
 
 
-def from_time(start_s: float, speed: float):  # noqa: ANN201
+def from_time(start_s: float, speed: float):
     """Standing, then a constant speed."""
     return lambda t: speed if t > start_s else 0.0
 
@@ -79,7 +79,9 @@ def pedestrians(seed: int) -> Scenario:
         x = crossing_x + float(rng.uniform(-1.2, 1.2))
         start = float(rng.uniform(5.0, 14.0))
         right = line((x, -3.2), (x + float(rng.uniform(-1, 1)), 8.4))
-        agents.append(Agent(ObjectClass.PEDESTRIAN, right if rng.random() < 0.5 else right[::-1], from_time(start, speed)))
+        agents.append(
+            Agent(ObjectClass.PEDESTRIAN, right if rng.random() < 0.5 else right[::-1], from_time(start, speed))
+        )
     for _ in range(rng.integers(0, 4)):
         side = -3.6 if rng.random() < 0.5 else 7.2
         x = float(rng.uniform(20, 100))
@@ -98,7 +100,10 @@ def obstructed(seed: int) -> Scenario:
         kind = rng.choice(["car", "aside", "truck", "works"])
         y = float(rng.uniform(-1.0, -0.3)) if kind in ("car", "truck") else -1.6
         if kind == "works":
-            agents += [Agent(ObjectClass.CONE, line((x + k, -1.6 + 0.45 * k), (x + k + 0.1, 0.0)), at_speed(0)) for k in range(3)]
+            agents += [
+                Agent(ObjectClass.CONE, line((x + k, -1.6 + 0.45 * k), (x + k + 0.1, 0.0)), at_speed(0))
+                for k in range(3)
+            ]
             agents.append(Agent(ObjectClass.BARRIER, line((x + 4, -0.4), (x + 4, 5.0)), at_speed(0)))
         else:
             label = ObjectClass.TRUCK if kind == "truck" else ObjectClass.CAR
@@ -106,7 +111,11 @@ def obstructed(seed: int) -> Scenario:
         x += float(rng.uniform(25, 40))
     for _ in range(rng.integers(0, 3)):
         start = float(rng.uniform(0, 120))
-        agents.append(Agent(ObjectClass.CAR, line((240, LANE), (-60, LANE)), at_speed(float(rng.uniform(5, 9))), start, careful=True))
+        agents.append(
+            Agent(
+                ObjectClass.CAR, line((240, LANE), (-60, LANE)), at_speed(float(rng.uniform(5, 9))), start, careful=True
+            )
+        )
     ghosts = [(float(rng.uniform(20, 120)), -2.1)] if rng.random() < 0.5 else []
     corridors = [(line((-20, LANE / 2), (190, LANE / 2)), 3.6)]
     return Scenario(straight(140), agents, corridors, ghosts=ghosts, duration_s=60.0)
@@ -136,7 +145,9 @@ def town(seed: int) -> Scenario:
             start, speed = float(rng.uniform(3, 45)), float(rng.uniform(1.0, 1.6))
             a, b = (x_out - 9.0, x_out + 5.0) if vertical else (-3.2, 8.4)
             path = line((a, x), (b, x)) if vertical else line((x, a), (x, b))
-            agents.append(Agent(ObjectClass.PEDESTRIAN, path if rng.random() < 0.5 else path[::-1], from_time(start, speed)))
+            agents.append(
+                Agent(ObjectClass.PEDESTRIAN, path if rng.random() < 0.5 else path[::-1], from_time(start, speed))
+            )
     crosswalks = [grid_points(68, 72, -1.7, 5.1)]
     stop_lines = [grid_points(111.0, 111.5, -1.6, 1.6, 0.25)]
     corridors = [

@@ -1,7 +1,7 @@
 """A closed-loop bench without ROS and without pictures: a bicycle-model ego among scripted agents seen as noisy tracks.
 
-It exists to prove planner, controller and gate on many seeded encounters in seconds. Perception is imitated: range limit,
-correlated position noise, noisy velocity, missed frames, static ghosts, a flickering free-space mask.
+It exists to prove planner, controller and gate on many seeded encounters in seconds. Perception is imitated: range
+limit, correlated position noise, noisy velocity, late tracks, static ghosts, a flickering free-space mask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trajectory tracking: curvature feed-forward with error feedback for the wheels, feed-forward with PI for the pedals."""
+"""Trajectory tracking: curvature feed-forward with error feedback to steer, feed-forward with PI to drive and brake."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Controller:
     def step(self, trajectory: Trajectory | None, ego: EgoState) -> Command:
         """One command for ``ego``'s stamp.
 
-        A trajectory that is missing, empty, of unequal lengths, not finite, from the future or older than ``max_age_s``,
-        or odometry that is not finite, yields a safe stop: the wheels hold, the car brakes to rest.
+        A trajectory that is missing, empty, of unequal lengths, not finite, from the future or older than
+        ``max_age_s``, or odometry that is not finite, yields a safe stop: the wheels hold, the car brakes to rest.
         """
         dt = 0.0 if self._last_ns is None else min(max((ego.stamp_ns - self._last_ns) * 1e-9, 0.0), 0.2)
         self._last_ns = ego.stamp_ns
@@ -80,7 +80,7 @@ class Controller:
         return Command(ego.stamp_ns, self._steering, acceleration, 0.0)
 
     def _lateral(self, trajectory: Trajectory, ego: EgoState) -> float:
-        """Road-wheel angle: the path's curvature where the car will be after the delay, less gains on offset and heading."""
+        """Road-wheel angle: the path's curvature where the car will be after the delay, less gains on its errors."""
         config = self.config
         x, y, yaw = trajectory.x, trajectory.y, np.unwrap(trajectory.yaw)
         distance = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])

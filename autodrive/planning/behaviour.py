@@ -69,7 +69,7 @@ class Behaviour:
             history.rest_since_ns = now_ns
 
     def may_pass(self, track: TrackedObject, d: float) -> bool:
-        """Whether to drive around a standing object ``d`` metres beside the route's centre rather than wait behind it."""
+        """Whether to drive around a standing object ``d`` metres beside the route rather than wait behind it."""
         if track.label not in ROAD_USERS:
             return True
         history = self._history.get(track.track_id)

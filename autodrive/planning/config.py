@@ -34,9 +34,7 @@ class PlannerConfig:
     dt: float = 0.2
     horizon_s: float = 8.0
     output_s: float = 5.0
-    conflict_stride: int = (
-        2  # conflicts are looked up at every 2nd roll-out step (0.4 s: nothing car-sized slips through)
-    )
+    conflict_stride: int = 2  # roll-out steps per look-up of conflicts; in 0.4 s nothing car-sized slips through
 
     # space
     path_step: float = 0.5
@@ -47,6 +45,7 @@ class PlannerConfig:
     max_speed: float = 13.9
     lateral_acceleration: float = 2.3
     acceleration: float = 1.8
+    approach_deceleration: float = 1.8  # before bends and caps
     comfortable_deceleration: float = 2.0
     normal_deceleration: float = 3.0
     firm_deceleration: float = 4.5
@@ -58,9 +57,12 @@ class PlannerConfig:
 
     pedestrian_horizon_s: float = 3.6  # people change their mind: where they will be later constrains nothing now
 
+    risk_horizon_s: float = 4.0  # the same for unlikely modes
+
     # gaps
     stop_gap: float = 2.8  # added to the hard longitudinal margin: about 3.5 m bumper to bumper
     static_stop_gap: float = 5.5  # behind what may be passed later: room to pull out
+    restart_room: float = 1.0
     headway_s: float = 1.0
     vehicle_margin: float = 0.20
     pedestrian_margin: float = 0.45
@@ -75,7 +77,11 @@ class PlannerConfig:
     risk_probability: float = 0.05  # less likely ones down to this are a cost
 
     # speed near people and in doubt
-    pedestrian_pass_speed: float = 3.0  # at zero clearance beyond the margin
+    pedestrian_pass_speed: float = 3.0  # at zero clearance beyond the margin, ...
+    pedestrian_pass_slope: float = 6.0  # ... and so much faster per metre
+    object_pass_speed: float = 3.5
+    object_pass_slope: float = 10.0
+    crawl_speed: float = 1.2  # through the tightest gaps
     crosswalk_speed: float = 5.0
     stop_line_speed: float = 4.5
     blind_speed: float = 5.0  # no free-space grid

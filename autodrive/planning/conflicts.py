@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodrive.geometry import Array
-from autodrive.planning.collision import Boxes, separation
+from autodrive.planning.collision import Boxes, Grid, separation
 from autodrive.planning.config import PlannerConfig
 from autodrive.planning.obstacles import Obstacles
 from autodrive.planning.path_candidates import Paths
@@ -15,25 +16,27 @@ from autodrive.scene import EgoState, ObjectClass
 
 # a body that already stands within a margin may move as long as it comes no nearer than by this, ...
 SLACK_TOLERANCE_M = 0.02
-# ... and never nearer than this, unless it is already (tracks are noisy, and a touching ghost must not hold us for ever)
+# ... and never nearer than this, unless it is already: tracks are noisy, a touching ghost must not hold us for ever
 LEAST_GAP_M = 0.12
 NOTHING_NEAR_M = 1e3
 SAME_WAY_COS = 0.6
+COARSE = 8  # path samples (4 m) between looks for what is near at all
+REACH_M = 9.0  # body half diagonal, margins, prediction growth, half a coarse step, and a little to see by
 
 
 @dataclass(frozen=True)
 class Conflicts:
     """Slack beyond margins on P paths at K samples (arc lengths ``s``) and T times; negative is a conflict.
 
-    ``static`` (P, K); ``moving`` one (P, K, T) array per entry of ``moving_tracks`` (indices into the obstacles' tracks);
-    ``risk`` a list of (probability, (P, K, T)) for modes too unlikely to be constraints.
+    ``static`` (P, K); ``moving`` one (P, K, T) array per entry of ``moving_tracks`` (indices into the obstacles'
+    tracks); ``risk`` (P, K, T) sums the probabilities of conflicting modes too unlikely to be constraints.
     """
 
     s: Array
     static: Array
     moving: tuple[Array, ...]
     moving_tracks: tuple[int, ...]
-    risk: tuple[tuple[float, Array], ...]
+    risk: Array
 
     def total(self) -> Array:
         """Least slack (P, K, T) over everything that is a constraint."""
@@ -69,29 +72,24 @@ def first_blocked(s: Array, slack: Array) -> Array:
 
 def find_conflicts(paths: Paths, obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> Conflicts:
     """Evaluate all pairs of path samples and predicted poses."""
-    stride = round(config.conflict_step / config.path_step)
-    samples = slice(None, None, stride)
-    x, y, yaw = (v[:, samples] for v in (paths.x, paths.y, paths.yaw))
-    shape = x.shape
-    slack = _slack(x, y, yaw, obstacles, ego, config)  # (P*K, M, T) or, for standing modes, T = 1
+    samples = slice(None, None, round(config.conflict_step / config.path_step))
+    shape = paths.x[:, samples].shape
+    slack = _slack(paths, samples, obstacles, ego, config)
     static = np.full(shape, NOTHING_NEAR_M)
     moving: dict[int, Array] = {}
-    risk: list[tuple[float, Array]] = []
+    risk = np.zeros((*shape, obstacles.poses.shape[1]))
     from_behind = _from_behind(obstacles, ego, config)
-    for m, mode in enumerate(slack):
+    for m in range(len(obstacles)):
         if from_behind[m]:
             continue
-        values = mode.reshape(*shape, -1)
-        if obstacles.tracks[obstacles.track[m]].label == ObjectClass.PEDESTRIAN:
-            values = values.copy()
-            values[..., round(config.pedestrian_horizon_s / (config.dt * config.conflict_stride)) + 1 :] = NOTHING_NEAR_M
+        values: Array = slack[:, m].reshape(*shape, -1).astype(np.float64)
         if obstacles.static[m]:
             static = np.minimum(static, values[..., 0])
         elif obstacles.hard[m]:
             track = int(obstacles.track[m])
             moving[track] = np.minimum(moving[track], values) if track in moving else values
         else:
-            risk.append((float(obstacles.probability[m]), values))
+            risk += obstacles.probability[m] * (values < 0)
     # a track that never touches any path is no conflict
     touching = {k: v for k, v in moving.items() if (v < 0).any()}
     return Conflicts(
@@ -99,15 +97,19 @@ def find_conflicts(paths: Paths, obstacles: Obstacles, ego: EgoState, config: Pl
         static,
         tuple(touching.values()),
         tuple(touching),
-        tuple((p, v) for p, v in risk if (v < 0).any()),
+        risk,
     )
+
+
+def _gap_here(ego: EgoState, boxes: Boxes, config: PlannerConfig) -> Grid:
+    x, y, yaw = (np.array([v]) for v in (ego.pose.x, ego.pose.y, ego.pose.yaw))
+    return separation(x, y, yaw, config.footprint, boxes)[0]
 
 
 def _from_behind(obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> Array:
     """Modes (M,) that would run into the body from behind where it is now: keeping clear is the follower's duty."""
     pose = ego.pose
-    here = (np.array([v]) for v in (pose.x, pose.y, pose.yaw))
-    touches = separation(*here, config.footprint, obstacles.boxes).reshape(obstacles.poses.shape[:2]) < 0
+    touches = _gap_here(ego, obstacles.boxes, config).reshape(obstacles.poses.shape[:2]) < 0
     local = pose.inverse().apply(obstacles.poses[:, 0, :2])
     first = np.argmax(touches, axis=1)
     heading = obstacles.poses[np.arange(len(obstacles)), first, 2]
@@ -115,25 +117,36 @@ def _from_behind(obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> 
     return np.asarray(touches.any(axis=1) & ~touches[:, 0] & same_way & (local[:, 0] < 0.0))
 
 
-def _slack(x: Array, y: Array, yaw: Array, obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> list[Array]:
-    """Separation less the tolerance for what is already too near, one (N, T) array per mode."""
-    steps = obstacles.poses.shape[1]
-    keep = np.ones((len(obstacles), steps), dtype=bool)
-    keep[obstacles.static, 1:] = False
-    boxes = _take(obstacles.boxes, keep.ravel())
-    gap = separation(x.ravel(), y.ravel(), yaw.ravel(), config.footprint, boxes)
-    first = _take(obstacles.boxes, (np.arange(len(obstacles.boxes)) % steps) == 0)
-    pose = ego.pose
-    now = separation(*(np.array([v]) for v in (pose.x, pose.y, pose.yaw)), config.footprint, first)[0]
+def _slack(paths: Paths, samples: slice, obstacles: Obstacles, ego: EgoState, config: PlannerConfig) -> Grid:
+    """Separation (P*K, M, T) less the tolerance for what is already too near."""
+    modes, steps = obstacles.poses.shape[:2]
+    keep = (_matters(obstacles, config) & _reach(paths, obstacles)).ravel()
+    x, y, yaw = (v[:, samples].ravel() for v in (paths.x, paths.y, paths.yaw))
+    first = obstacles.boxes.take((np.arange(modes * steps) % steps) == 0)
+    now = _gap_here(ego, first, config)
     floor = LEAST_GAP_M - first.margin_across
     allowed = np.minimum(np.where(now > floor, np.maximum(now - SLACK_TOLERANCE_M, floor), now), 0.0)
-    out, column = [], 0
-    for m, count in enumerate(keep.sum(axis=1)):
-        out.append(gap[:, column : column + count] - allowed[m])
-        column += count
-    return out
+    slack = np.full((len(x), modes * steps), NOTHING_NEAR_M, dtype=np.float32)
+    gap = separation(x, y, yaw, config.footprint, obstacles.boxes.take(keep))
+    slack[:, keep] = gap - np.repeat(allowed, steps)[keep]
+    return slack.reshape(len(x), modes, steps)
 
 
-def _take(boxes: Boxes, keep: Array) -> Boxes:
-    fields = (boxes.x, boxes.y, boxes.yaw, boxes.half_length, boxes.half_width, boxes.margin_along, boxes.margin_across)
-    return Boxes(*(f[keep] for f in fields))
+def _reach(paths: Paths, obstacles: Obstacles) -> NDArray[np.bool_]:
+    """Predicted poses (M, T) that could matter to any path, by their distance from the coarse middle one."""
+    x, y = paths.x[1, ::COARSE], paths.y[1, ::COARSE]
+    spread = float(np.abs(paths.d - paths.d[1]).max())
+    reach = REACH_M + spread + np.array([np.hypot(t.length, t.width) / 2 for t in obstacles.tracks])[obstacles.track]
+    near = (obstacles.poses[..., :1] - x) ** 2 + (obstacles.poses[..., 1:2] - y) ** 2
+    return np.asarray(near.min(axis=-1) < reach[:, None] ** 2)
+
+
+def _matters(obstacles: Obstacles, config: PlannerConfig) -> NDArray[np.bool_]:
+    """Which predicted poses (M, T) are looked at: what stands once, people and mere risks not far ahead in time."""
+    step_s = config.dt * config.conflict_stride
+    steps = np.arange(obstacles.poses.shape[1])
+    person = np.array([obstacles.tracks[i].label == ObjectClass.PEDESTRIAN for i in obstacles.track], dtype=bool)
+    horizon = np.where(person, config.pedestrian_horizon_s, config.horizon_s)
+    horizon = np.where(obstacles.hard, horizon, np.minimum(horizon, config.risk_horizon_s))
+    horizon = np.where(obstacles.static, 0.0, horizon)
+    return np.asarray(steps[None] <= np.round(horizon / step_s)[:, None])

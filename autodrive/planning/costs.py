@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodrive.geometry import Array
 from autodrive.planning.config import PlannerConfig
 from autodrive.planning.conflicts import Conflicts
 from autodrive.planning.path_candidates import Paths
 from autodrive.planning.speed_profile import RollOut
+
+Mask = NDArray[np.bool_]
 
 AT_REST = 0.3  # slower than this, who touches us does so of their own motion
 LANE_KEEPING_M = 0.9  # stopping further than this from the route means standing in somebody else's lane
@@ -21,21 +24,21 @@ class Evaluation:
     """Cost (C,) of every candidate, whether it is free of hard conflicts, and how bad those are otherwise."""
 
     cost: Array
-    feasible: Array
+    feasible: Mask
     severity: Array
 
 
 def evaluate(
     paths: Paths, path: Array, roll_out: RollOut, conflicts: Conflicts, free: Array, config: PlannerConfig
 ) -> Evaluation:
-    """Evaluate roll-outs on their paths (``path`` (C,)); ``free`` (P, S) is the free-space probability along each path."""
+    """Evaluate roll-outs on their paths (``path`` (C,)); ``free`` (P, S) is how free the ground is along each path."""
     stride = config.conflict_stride
     s, v = roll_out.s[:, ::stride], roll_out.speed[:, ::stride]
     time = np.arange(s.shape[1]) * stride * config.dt
     slack = _along(conflicts.total(), conflicts.s, path, s)
     moving = v > AT_REST
     violation = np.maximum(-slack, 0.0)
-    feasible = ~((violation > 0) & moving).any(axis=1)
+    feasible = np.asarray(~((violation > 0) & moving).any(axis=1))
     severity = (np.minimum(violation, 1.5) * (v + 0.5) * np.exp(-time / 3.0)).sum(axis=1)
     d = _along(paths.d[:, :, None], paths.s, path, s)
     ground = _along(free[:, :, None], paths.s, path, s)
@@ -51,9 +54,8 @@ def evaluate(
     cost += config.weight_astray * astray.mean(axis=1)
     # stopping where somebody will pass is worse than stopping short of it
     cost += 2.0 * (np.minimum(violation, 1.0) * ~moving).sum(axis=1)
-    for probability, mode in conflicts.risk:
-        hit = (_along(mode, conflicts.s, path, s) < 0) & moving
-        cost += config.weight_risk * probability * (hit * np.minimum(v, 5.0) / 5.0 * np.exp(-time / 2.0)).sum(axis=1)
+    risk = _along(conflicts.risk, conflicts.s, path, s) * moving
+    cost += config.weight_risk * (risk * np.minimum(v, 5.0) / 5.0 * np.exp(-time / 2.0)).sum(axis=1)
     return Evaluation(cost, feasible, severity)
 
 

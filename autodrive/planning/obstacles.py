@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodrive.geometry import Array, wrap_angle
-from autodrive.planning.collision import Boxes
+from autodrive.planning.collision import Boxes, Grid
 from autodrive.planning.config import PlannerConfig
 from autodrive.scene import VEHICLES, EgoState, Forecast, ForecastMode, ObjectClass, TrackedObject
+
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 STATIC_SPEED = {ObjectClass.CAR: 0.5, ObjectClass.TRUCK: 0.5, ObjectClass.CYCLIST: 0.4, ObjectClass.PEDESTRIAN: 0.25}
 
@@ -27,16 +31,16 @@ def is_static(track: TrackedObject) -> bool:
 class Obstacles:
     """M predicted modes over the T conflict times; row 0 of time is now.
 
-    ``poses`` (M, T, 3) in ``map``; ``track`` (M,) indexes ``tracks``; ``probability`` (M,); ``hard`` (M,) whether the mode is
-    a constraint or only a risk; ``static`` (M,) modes that stand; ``boxes`` (M*T) flattened rectangles in the same order.
+    ``poses`` (M, T, 3) in ``map``; ``track`` (M,) indexes ``tracks``; ``probability`` (M,); ``hard`` (M,) whether it
+    is a constraint or only a risk; ``static`` (M,) modes that stand; ``boxes`` (M*T) rectangles in the same order.
     """
 
     tracks: tuple[TrackedObject, ...]
     poses: Array
-    track: Array
+    track: Index
     probability: Array
-    hard: Array
-    static: Array
+    hard: Mask
+    static: Mask
     boxes: Boxes
 
     def __len__(self) -> int:
@@ -54,8 +58,8 @@ def gather_obstacles(
 ) -> Obstacles:
     """Lay out all modes that come ``near`` the route (a function of points (K, 2) -> bool (K,)).
 
-    Left out: what the body itself covers (ghosts), followers in the own lane (theirs is the duty to keep clear) and modes
-    less likely than ``risk_probability``. ``margin_scale`` scales the margins per track id.
+    Left out: what the body itself covers (ghosts), followers in the own lane (theirs is the duty to keep clear) and
+    modes less likely than ``risk_probability``. ``margin_scale`` scales the margins per track id.
     """
     tracks: list[TrackedObject] = []
     rows: list[tuple[Array, int, float, bool, bool]] = []
@@ -134,8 +138,8 @@ def _resample_mode(track: TrackedObject, mode: ForecastMode, dt: float, times: A
 def _boxes(
     tracks: tuple[TrackedObject, ...],
     poses: Array,
-    owner: Array,
-    static: Array,
+    owner: Index,
+    static: Mask,
     times: Array,
     config: PlannerConfig,
     margin_scale: Mapping[int, float],
@@ -153,7 +157,7 @@ def _boxes(
     across = scale_row * (base[owner][:, None] + np.minimum(config.margin_growth * moving, 0.3))
     shape = poses.shape[:2]
 
-    def flat(values: Array) -> Array:
+    def flat(values: Array) -> Grid:
         return np.ascontiguousarray(np.broadcast_to(values, shape), dtype=np.float32).ravel()
 
     return Boxes(

@@ -17,8 +17,8 @@ QUINTIC_PEAK = 5.7735
 class Paths:
     """P candidate paths sampled at S equal steps of reference arc length, all in ``map``.
 
-    ``s`` (S,) is the reference arc length, ``d`` (P, S) the lateral offset, ``distance`` (P, S) the path's own arc length
-    from its first sample. ``returns_at`` (P,) is where a path that leaves the lane is back in it (``-inf`` if it never leaves).
+    ``s`` (S,) is the reference arc length, ``d`` (P, S) the lateral offset. ``target`` (P,) is the offset of a detour;
+    ``returns_at`` (P,) is where a path that leaves the lane is back in it (``-inf`` if it never leaves).
     """
 
     s: Array
@@ -27,7 +27,6 @@ class Paths:
     y: Array
     yaw: Array
     curvature: Array
-    distance: Array
     target: Array
     returns_at: Array
 
@@ -63,7 +62,7 @@ def sample_paths(reference: ReferencePath, s: Array, d: Array, target: Array, re
     step = np.hypot(np.diff(x, axis=1), np.diff(y, axis=1))
     distance = np.concatenate([np.zeros((len(d), 1)), np.cumsum(step, axis=1)], axis=1)
     curvature = np.gradient(yaw, axis=1) / np.maximum(np.gradient(distance, axis=1), 1e-3)
-    return Paths(s, d, x, y, yaw, curvature, distance, target, returns_at)
+    return Paths(s, d, x, y, yaw, curvature, target, returns_at)
 
 
 def return_profile(state: LateralState, s: Array, length: float) -> Array:

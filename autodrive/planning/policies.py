@@ -12,6 +12,7 @@ from autodrive.planning.conflicts import Conflicts
 from autodrive.planning.speed_profile import Policies
 
 MAX_YIELD_GROUPS = 3
+BASE_PATHS = 2  # the kept path and the return to the route get every policy, detours only the plain ones
 
 
 @dataclass(frozen=True)
@@ -28,30 +29,39 @@ def build_policies(
     track_ids: tuple[int, ...],
     stops: Array,
     ego_s: float,
+    room: float,
     steps: int,
     config: PlannerConfig,
 ) -> tuple[Policies, tuple[Choice, ...]]:
-    """All policies on all paths; ``stops`` (P,) is each path's fixed stop, ``track_ids`` name the conflicts' tracks."""
+    """All policies on all paths; ``stops`` (P,) is each path's fixed stop, ``track_ids`` name the conflicts' tracks.
+
+    Nobody who gives way sets off for less than ``room`` metres.
+    """
     barriers = [conflicts.barriers(i) for i in range(len(conflicts.moving))]
+    fine = [_to_roll_out_steps(b, steps, config.conflict_stride) for b in barriers]
     rows: list[tuple[float, float, float, float, Array]] = []
     choices: list[Choice] = []
     for path in range(len(stops)):
         free = np.full(steps, np.inf)
         mine = [i for i, b in enumerate(barriers) if np.isfinite(b[path]).any()]
         mine.sort(key=lambda i: float(barriers[i][path].min()))
-        for group in _yield_groups(mine):
+        groups = _yield_groups(mine) if path < BASE_PATHS else [(), tuple(mine)]
+        for group in dict.fromkeys(groups):
             barrier = free
             for i in group:
-                barrier = np.minimum(barrier, _to_roll_out_steps(barriers[i][path], steps, config.conflict_stride))
+                barrier = np.minimum(barrier, fine[i][path])
             ids = frozenset(track_ids[i] for i in group)
             everyone = len(group) == len(mine)
-            for factor, brake, jerk in _styles(everyone, bool(mine), config):
+            for factor, brake, jerk in _styles(everyone, path < BASE_PATHS and bool(mine), config):
                 rows.append((factor, brake, jerk, stops[path], barrier - config.stop_gap))
                 choices.append(Choice(path, ids, False))
+        if path >= BASE_PATHS:
+            continue
         for brake in (config.firm_deceleration, config.hard_deceleration):
             rows.append((1.0, brake, config.hard_jerk, ego_s, free))
             choices.append(Choice(path, frozenset(), True))
     barrier_table = np.stack([r[4] for r in rows])
+    barrier_table = np.where(barrier_table < ego_s + room, np.minimum(barrier_table, ego_s), barrier_table)
     count = len(rows)
     policies = Policies(
         np.array([c.path for c in choices], dtype=np.intp),
@@ -74,13 +84,13 @@ def _yield_groups(nearest_first: list[int]) -> list[tuple[int, ...]]:
         groups.append(tuple(nearest_first[count:]))
     if nearest_first:
         groups.append(tuple(nearest_first))
-    return list(dict.fromkeys(groups))
+    return groups
 
 
 def _styles(everyone: bool, any_conflict: bool, config: PlannerConfig) -> list[tuple[float, float, float]]:
     normal, firm = config.normal_deceleration, config.firm_deceleration
     styles = [(1.0, normal, config.brake_jerk)]
-    if everyone:
+    if everyone and any_conflict:
         styles += [(0.6, normal, config.brake_jerk), (1.0, firm, config.hard_jerk)]
     elif any_conflict:
         styles += [(0.7, normal, config.brake_jerk), (0.4, normal, config.brake_jerk)]
@@ -88,11 +98,11 @@ def _styles(everyone: bool, any_conflict: bool, config: PlannerConfig) -> list[t
 
 
 def _to_roll_out_steps(barrier: Array, steps: int, stride: int) -> Array:
-    """Interpolate a barrier (T,) to every roll-out step; next to inf the finite value holds."""
+    """Interpolate barriers (P, T) to every roll-out step; next to inf the finite value holds."""
     position = np.arange(steps) / stride
-    low = np.minimum(position.astype(np.intp), len(barrier) - 1)
-    high = np.minimum(low + 1, len(barrier) - 1)
-    a, b = barrier[low], barrier[high]
+    low = np.minimum(position.astype(np.intp), barrier.shape[1] - 1)
+    high = np.minimum(low + 1, barrier.shape[1] - 1)
+    a, b = barrier[:, low], barrier[:, high]
     w = position - low
     both = np.isfinite(a) & np.isfinite(b)
     mixed = np.where(both, a, 0.0) * (1 - w) + np.where(both, b, 0.0) * w

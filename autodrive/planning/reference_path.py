@@ -59,7 +59,7 @@ class ReferencePath:
         return s, d, wrap_angle(yaw - pyaw)
 
     def to_frenet(self, points: Array, s_from: float, s_to: float) -> tuple[Array, Array]:
-        """Frenet s, d of points (..., 2), searched between two arc lengths; d is signed distance, also beyond the ends."""
+        """Frenet s, d of points (..., 2), searched between two arc lengths; d is left positive."""
         window = np.flatnonzero((self.s >= s_from) & (self.s <= s_to))[::2]
         flat = points.reshape(-1, 2)
         distance = (flat[:, :1] - self.x[window]) ** 2 + (flat[:, 1:] - self.y[window]) ** 2
@@ -92,7 +92,7 @@ def build_reference_path(points: Array) -> ReferencePath:
     yaw = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
     curvature = np.gradient(yaw) / SAMPLE_STEP_M
     curvature = np.convolve(np.pad(curvature, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-    s = np.arange(len(fine)) * SAMPLE_STEP_M - EXTENSION_M
+    s = np.arange(len(fine), dtype=np.float64) * SAMPLE_STEP_M - EXTENSION_M
     return ReferencePath(s, fine[:, 0], fine[:, 1], yaw, curvature, goal_s)
 
 

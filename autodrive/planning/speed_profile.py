@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodrive.geometry import Array
+from autodrive.planning.config import PlannerConfig
+
+RESPONSE_S = 0.5  # in which a difference to the target speed is made up
+STOP_REACTION_S = 0.6  # shortens the approach to a fixed stop: smooth, and exact at the end
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,13 @@ class RollOut:
     acceleration: Array
 
 
-def speed_limit(
-    curvature: Array, cap: Array, step: float, *, lateral_acceleration: float, deceleration: float
-) -> Array:
+def speed_limit(curvature: Array, cap: Array, config: PlannerConfig) -> Array:
     """Speed limit (P, S) from path curvature and a cap (P, S), such that a comfortable braking always suffices."""
-    bend = np.sqrt(lateral_acceleration / np.maximum(np.abs(curvature), 1e-4))
-    limit = np.minimum(cap, bend)
-    squared = limit**2
-    for i in range(limit.shape[1] - 2, -1, -1):
-        squared[:, i] = np.minimum(squared[:, i], squared[:, i + 1] + 2 * deceleration * step)
+    bend = np.sqrt(config.lateral_acceleration / np.maximum(np.abs(curvature), 1e-4))
+    squared = np.minimum(cap, bend) ** 2
+    for i in range(squared.shape[1] - 2, -1, -1):
+        within = squared[:, i + 1] + 2 * config.approach_deceleration * config.path_step
+        squared[:, i] = np.minimum(squared[:, i], within)
     return np.asarray(np.sqrt(squared))
 
 
@@ -56,38 +58,27 @@ def safe_speed(gap: Array, lead_speed: Array, deceleration: float, reaction_s: f
 
 
 def roll_out(
-    policies: Policies,
-    limit: Array,
-    *,
-    start_s: float,
-    step: float,
-    speed: float,
-    acceleration: float,
-    dt: float,
-    jerk: float,
-    comfortable_deceleration: float,
-    headway_s: float,
+    policies: Policies, limit: Array, *, start_s: float, speed: float, acceleration: float, config: PlannerConfig
 ) -> RollOut:
     """Simulate every policy: follow the lowest of limit, stop and barrier speeds with bounded acceleration and jerk."""
     count, steps = policies.barrier.shape
+    dt, braking = config.dt, config.comfortable_deceleration
     out = np.zeros((3, count, steps))
-    s, v, a = np.full(count, start_s), np.full(count, speed), np.full(count, acceleration)
-    a = np.clip(a, -policies.deceleration, policies.acceleration)
+    s, v = np.full(count, start_s), np.full(count, speed)
+    a = np.clip(np.full(count, acceleration), -policies.deceleration, policies.acceleration)
     last = limit.shape[1] - 1.001
-    response_s = 0.5
+    standing = np.zeros(1)
     for k in range(steps):
         out[:, :, k] = s, v, a
-        at = np.clip((s + response_s * v - start_s) / step, 0, last)
+        at = np.clip((s + RESPONSE_S * v - start_s) / config.path_step, 0, last)
         low = at.astype(np.intp)
         w = at - low
         target = policies.factor * ((1 - w) * limit[policies.path, low] + w * limit[policies.path, low + 1])
-        target = np.minimum(target, safe_speed(policies.stop - s, np.zeros(1), comfortable_deceleration, 0.6))
-        barrier = safe_speed(
-            policies.barrier[:, k] - s, policies.barrier_speed[:, k], comfortable_deceleration, headway_s
-        )
-        target = np.minimum(target, barrier)
-        wanted = np.clip((target - v) / response_s, -policies.deceleration, policies.acceleration)
-        a = np.clip(wanted, a - policies.brake_jerk * dt, a + jerk * dt)
+        target = np.minimum(target, safe_speed(policies.stop - s, standing, braking, STOP_REACTION_S))
+        gap, lead = policies.barrier[:, k] - s, policies.barrier_speed[:, k]
+        target = np.minimum(target, safe_speed(gap, lead, braking, config.headway_s))
+        wanted = np.clip((target - v) / RESPONSE_S, -policies.deceleration, policies.acceleration)
+        a = np.clip(wanted, a - policies.brake_jerk * dt, a + config.jerk * dt)
         faster = np.maximum(v + a * dt, 0.0)
         s = s + (v + faster) / 2 * dt
         a = (faster - v) / dt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodrive.geometry import Array
 from autodrive.scene import Command, EgoState, TrackedObject
@@ -24,8 +25,8 @@ MIN_SCORE = 0.3
 def collision_imminent(ego: EgoState, tracks: tuple[TrackedObject, ...], command: Command) -> int | None:
     """The id of the first track that the body hits within the time that a full braking needs, or None.
 
-    The body follows a circle of its present curvature, slowing only as ``command`` asks; tracks move straight on. What the
-    body overlaps already, young and unsure tracks, and anything at a crawl do not count.
+    The body follows a circle of its present curvature, slowing only as ``command`` asks; tracks move straight on. What
+    the body overlaps already, young and unsure tracks, and anything at a crawl do not count.
     """
     if not tracks or not ego.speed > MIN_SPEED:
         return None
@@ -59,7 +60,7 @@ def _arc(ego: EgoState, curvature: float, way: Array) -> Array:
     )
 
 
-def _overlaps(poses: Array, track: TrackedObject, t: Array) -> Array:
+def _overlaps(poses: Array, track: TrackedObject, t: Array) -> NDArray[np.bool_]:
     """Whether the body at each pose (T, 3) overlaps the track's box at time t (T,), by separating axes."""
     c, s = np.cos(poses[:, 2]), np.sin(poses[:, 2])
     cb, sb = math.cos(track.yaw), math.sin(track.yaw)

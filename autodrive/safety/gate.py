@@ -1,8 +1,8 @@
 """The last gate before the actuators: only commands inside the envelope pass, and silence means stop.
 
-Policy per fault: a command that is missing, not finite, outside the envelope, from the future or too old, and perception or
-odometry that is too old or not finite, are answered by braking to a standstill (first softly, then firmly) with the wheels
-held where they are. The gate recovers by itself as soon as inputs are good again: nothing latches.
+Policy per fault: a command that is missing, not finite, outside the envelope, from the future or too old, and
+perception or odometry that is too old or not finite, lead to braking to a standstill, first softly, then firmly,
+with the wheels held where they are. The gate recovers by itself as soon as inputs are good again: nothing latches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PASS, LIMITED, STOP, EMERGENCY = "pass", "limited", "stop", "emergency brake"
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What may go to the actuators, the verdict (``pass``, ``limited``, ``stop``, ``emergency brake``) and its causes."""
+    """What may go to the actuators, the verdict (pass, limited, stop, emergency brake) and its causes."""
 
     command: Command
     verdict: str

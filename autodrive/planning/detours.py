@@ -1,0 +1,135 @@
+"""When the way back to the route is blocked or slow: where, by whom, and candidate paths around it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from autodrive.geometry import Array
+from autodrive.planning.behaviour import Behaviour
+from autodrive.planning.config import PlannerConfig
+from autodrive.planning.conflicts import Conflicts
+from autodrive.planning.obstacles import Obstacles
+from autodrive.planning.path_candidates import (
+    Blockage,
+    LateralState,
+    Paths,
+    detour_profile,
+    return_profile,
+    sample_paths,
+    shift_length,
+)
+from autodrive.planning.plan_memory import PlanMemory
+from autodrive.planning.reference_path import ReferencePath
+from autodrive.scene import ObjectClass
+
+NUDGES = (0.4, 0.8, -0.4, -0.8)
+DETOURS = (1.2, 1.6, 2.0, 2.5, 3.0, 3.5, -1.2)
+LEAVES_LANE_M = 1.0
+TIGHT_SPEED = 2.5  # m/s; below this, paths near full lock are worth trying
+MERGE_GAP_M = 12.0  # no returning to the lane between obstacles nearer than this
+LOOK_AHEAD_M = 45.0
+SLOW_SPEED = 5.5  # m/s; a cyclist below this is worth overtaking
+
+
+def base_paths(
+    reference: ReferencePath,
+    s: Array,
+    lateral: LateralState,
+    memory: PlanMemory | None,
+    speed: float,
+    config: PlannerConfig,
+) -> Paths:
+    """Path 0 continues the last plan (or equals path 1), path 1 returns to the route."""
+    effort = abs(lateral.d) + 4.0 * abs(lateral.slope)
+    centre = return_profile(lateral, s, shift_length(effort, speed, config.max_path_curvature * 0.7, 1.8))
+    kept = centre if memory is None else np.interp(s, memory.s, memory.d)
+    target = np.array([0.0 if memory is None else memory.target, 0.0])
+    returns = np.array([-np.inf if memory is None else memory.returns_at, -np.inf])
+    return sample_paths(reference, s, np.stack([kept, centre]), target, returns)
+
+
+def find_blockage(conflicts: Conflicts, free_blocked: Array, config: PlannerConfig) -> Blockage | None:
+    """The first stretch where path 1 is blocked or tight, near ones merged; ``free_blocked`` (S,) is its ground."""
+    stride = round(config.conflict_step / config.path_step)
+    blocked = (conflicts.static[1] < config.comfort_slack) | free_blocked[::stride]
+    at = conflicts.s[blocked & (conflicts.s < conflicts.s[0] + LOOK_AHEAD_M)]
+    if len(at) == 0:
+        return None
+    gaps = np.flatnonzero(np.diff(at) > MERGE_GAP_M)
+    last = at[gaps[0]] if len(gaps) else at[-1]
+    return Blockage(float(at[0]) - config.conflict_step, float(last) + config.conflict_step)
+
+
+def find_slow_cyclist(
+    reference: ReferencePath, obstacles: Obstacles, ego_s: float, limit: float, config: PlannerConfig
+) -> Blockage | None:
+    """The stretch beside which a slow cyclist ahead would be overtaken, or None."""
+    nearest: Blockage | None = None
+    for track in obstacles.tracks:
+        if track.label != ObjectClass.CYCLIST or not 0.5 < track.speed < min(SLOW_SPEED, 0.75 * limit):
+            continue
+        s, d = (float(v[0]) for v in reference.to_frenet(np.array([[track.x, track.y]]), ego_s, ego_s + 25.0))
+        gap = s - ego_s - config.footprint.front
+        heading = float(reference.at(np.array(s))[2])
+        if not (0.0 < gap < 20.0 and abs(d) < 1.8 and math.cos(track.yaw - heading) > 0.8):
+            continue
+        alongside_s = (gap + 6.0) / (limit - track.speed)
+        end = s + track.speed * alongside_s + 6.0
+        if nearest is None or s < nearest.start:
+            nearest = Blockage(max(s - config.footprint.front - 4.0, ego_s), end)
+    return nearest
+
+
+def with_detours(
+    reference: ReferencePath,
+    paths: Paths,
+    blockage: Blockage,
+    speed: float,
+    leave_lane: bool,
+    config: PlannerConfig,
+) -> Paths:
+    """``paths`` and ways around the blockage: nudges inside the lane, and wide ones where ``leave_lane``."""
+    offsets = NUDGES + (DETOURS if leave_lane else ())
+    styles = [(config.max_path_curvature * 0.8, 1.6)]
+    if speed < TIGHT_SPEED:
+        styles.append((config.max_path_curvature * 1.15, 0.0))
+    d, returns = [paths.d], [paths.returns_at]
+    for curvature, comfort_s in styles:
+        for offset in offsets:
+            length = shift_length(offset, speed, curvature, comfort_s)
+            ramp, back = detour_profile(paths.s, offset, blockage, length)
+            d.append((paths.d[1] + ramp)[None])
+            returns.append(np.array([back if abs(offset) > LEAVES_LANE_M else -np.inf]))
+    target = np.concatenate([paths.target, offsets * len(styles)])
+    return sample_paths(reference, paths.s, np.concatenate(d), target, np.concatenate(returns))
+
+
+def may_leave_lane(
+    reference: ReferencePath, blockage: Blockage, obstacles: Obstacles, behaviour: Behaviour, config: PlannerConfig
+) -> bool:
+    """Whether everything that stands in the blocked stretch may be driven around."""
+    for i, track in enumerate(obstacles.tracks):
+        if not obstacles.static[obstacles.track == i].any():
+            continue
+        s, d = reference.to_frenet(np.array([[track.x, track.y]]), blockage.start - 15.0, blockage.end + 20.0)
+        inside = blockage.start - 2.0 < s[0] < blockage.end + config.footprint.front + track.length / 2
+        in_lane = abs(d[0]) < config.footprint.width / 2 + track.width / 2 + 0.4
+        if inside and in_lane and not behaviour.may_pass(track, float(d[0])):
+            return False
+    return True
+
+
+def behind_traffic(
+    reference: ReferencePath, ego_s: float, obstacles: Obstacles, behaviour: Behaviour, config: PlannerConfig
+) -> bool:
+    """Whether the next thing that stands in the lane is traffic (a queue) rather than something to drive around."""
+    nearest = (np.inf, False)
+    for i, track in enumerate(obstacles.tracks):
+        if not obstacles.static[obstacles.track == i].any():
+            continue
+        s, d = reference.to_frenet(np.array([[track.x, track.y]]), ego_s, ego_s + 50.0)
+        if s[0] > ego_s and abs(d[0]) < config.footprint.width / 2 + track.width / 2 + 0.3:
+            nearest = min(nearest, (float(s[0]), behaviour.is_traffic(track)))
+    return nearest[1]
