@@ -88,9 +88,12 @@ def make_route(town: Town, seed: int, length_m: float) -> TownRoute:
 
 
 def _onward(town: Town) -> dict[str, dict[str, list[Connection]]]:
-    """Connections by edge and next edge."""
+    """Connections by edge and next edge; lanes closed by road works are left out, as a navigation service does."""
     found: dict[str, dict[str, list[Connection]]] = {}
+    closed = set(town.blocked_lanes)
     for link in town.connections:
+        if link.from_lane in closed or link.to_lane in closed:
+            continue
         here, there = town.lane[link.from_lane].edge_id, town.lane[link.to_lane].edge_id
         found.setdefault(here, {}).setdefault(there, []).append(link)
     return found
@@ -104,7 +107,8 @@ def _walk(
     length_m: float,
 ) -> _Walk | None:
     """A random walk over edges that prefers new streets and turns; None if it found no place to start."""
-    roads = [lane for lane in town.lanes if lane.kind == "road" and lane.edge_id in onward]
+    closed = set(town.blocked_lanes)
+    roads = [lane for lane in town.lanes if lane.kind == "road" and lane.edge_id in onward and lane.id not in closed]
     first = roads[int(rng.integers(len(roads)))]
     offset = _start_offset(rng, first, standing)
     if offset is None or not any(link.from_lane == first.id for link in town.connections):
@@ -117,6 +121,9 @@ def _walk(
         options = onward[edges[-1]]
         # no lane change on the first edge: the car may start too late for it
         names = [n for n in options if links or any(link.from_lane == first.id for link in options[n])]
+        names = [n for n in names if n in onward]
+        if not names:
+            return None
         weights = np.array(
             [(1.6 if options[n][0].direction in _TURNS else 1.0) / (1 + visits.get(n, 0)) ** 3 for n in names]
         )
