@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from autodrive.errors import AutodriveError
 from autodrive.transport.ring import remove_stale_segments
-from autodrive_nodes.graph import RECORDING, NodeSpec, Options, System, build
+from autodrive_nodes.graph import RECORDING, NodeSpec, Options, System, build, parameter_files
 from autodrive_nodes.lifecycle_manager import LifecycleManager
 from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
 
@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.parent is not None:
         _die_with(args.parent)
     try:
-        system = build(Options.from_json(args.options))
+        options = Options.from_json(args.options)
+        system, files = build(options), parameter_files(options)
         if args.group != MANAGER and args.group not in system.groups:
             raise AutodriveError(f"system {system.name!r} has no group {args.group!r}; it has {list(system.groups)}")
     except AutodriveError as error:
@@ -54,9 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     remove_stale_segments()
     # every thread inherits the mask: signals reach only the one that waits for them, between two callbacks
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    rclpy.init(args=args.ros_args, signal_handler_options=SignalHandlerOptions.NO)
+    parameters = [word for path in files for word in ("--params-file", str(path))]
+    ros_args = ["--ros-args", *parameters, "--", *args.ros_args]
+    rclpy.init(args=ros_args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         return _manage(system) if args.group == MANAGER else _host(system.groups[args.group], args.group == RECORDING)
+    except AutodriveError as error:
+        sys.stderr.write(f"{FATAL_PREFIX}{error}\n")
+        return 1
     finally:
         rclpy.try_shutdown()
 

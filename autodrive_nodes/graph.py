@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from autodrive.errors import ConfigError
-from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, RIGS
+from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, NODE_PARAMETERS, RIGS
 
 RECORDING = "recording"  # the group that ends last, and only when it has heard everything
 
@@ -40,7 +42,11 @@ class System:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose when starting a system; ``world`` is "module:Class" of an autodrive.sim.world.World."""
+    """What a user may choose when starting a system.
+
+    ``world`` is "module:Class" of an autodrive.sim.world.World; ``parameters`` a ROS parameter file that goes before
+    ``config/nodes.yaml``.
+    """
 
     system: str = "car"
     town: str = "summit"
@@ -54,6 +60,7 @@ class Options:
     bag: str = ""
     base_frame: str = "base_link"
     world: str = "autodrive.sim.town_world:TownWorld"
+    parameters: str = ""
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -66,6 +73,30 @@ class Options:
             return Options(**json.loads(text))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"options {text!r}: {error}") from error
+
+
+def parameter_files(options: Options) -> tuple[Path, ...]:
+    """The parameter files of the nodes, the last of which wins; raises ConfigError for one that is none."""
+    if not options.parameters:
+        return (NODE_PARAMETERS,)
+    own = Path(options.parameters)
+    shipped = _read_parameters(NODE_PARAMETERS)
+    for node, parameters in _read_parameters(own).items():
+        for name, value in parameters.items():
+            known = shipped.get(node, {}).get(name, value)
+            if type(value) is not type(known):  # rcl would silently keep ours
+                raise ConfigError(f"parameter file {own}: {name} of {node} must be like {known!r}, got {value!r}")
+    return (NODE_PARAMETERS, own)
+
+
+def _read_parameters(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        document = yaml.safe_load(path.read_text())
+        return {node: dict(content["ros__parameters"]) for node, content in document.items()}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"parameter file {path}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"parameter file {path}: expected NODE: {{ros__parameters: {{NAME: VALUE}}}}") from error
 
 
 def build(options: Options) -> System:

@@ -18,7 +18,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from autodrive.errors import InputError
@@ -246,6 +245,8 @@ def to_camera_info(camera: Camera) -> CameraInfo:
 
 def to_camera_transform(camera: Camera) -> TransformStamped:
     """The optical frame of a camera in base_link."""
+    from scipy.spatial.transform import Rotation  # half of the start-up time of a process; few need it
+
     message = TransformStamped(header=header(0, "base_link"), child_frame_id=camera.frame_id)
     t, q = message.transform.translation, message.transform.rotation
     t.x, t.y, t.z = camera.position.tolist()

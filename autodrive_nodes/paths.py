@@ -20,3 +20,4 @@ SHARE = _root()
 DEFAULT_ENGINE = SHARE / "engines" / "vision.yaml"
 RIGS = SHARE / "config" / "rigs"
 ENVELOPES = SHARE / "config" / "envelopes"
+NODE_PARAMETERS = SHARE / "config" / "nodes.yaml"

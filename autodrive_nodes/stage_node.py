@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -24,7 +25,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive.errors import AutodriveError, ConfigError, EnvironmentProblem
 from autodrive.lockstep import StampSynchronizer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
@@ -34,6 +35,7 @@ DEPTH = 20
 OUTBOX_DEPTH = 1000  # a reader that falls behind, as a recorder may for seconds, loses nothing
 LOCKSTEP, REALTIME = "lockstep", "realtime"
 MATCH_TIMEOUT_S = 20.0
+ROS_PARAMETERS = {"use_sim_time", "start_type_description_service"}
 
 
 def message_type(name: str) -> Any:
@@ -62,8 +64,7 @@ class StageNode(LifecycleNode):
     def __init__(self, name: str, parameters: dict[str, Any]) -> None:
         overrides = [Parameter(key, value=value) for key, value in parameters.items()]
         super().__init__(name, parameter_overrides=overrides, enable_rosout=False, start_parameter_services=False)
-        for key, value in {"mode": LOCKSTEP, **self.defaults}.items():
-            self.declare_parameter(key, value)
+        self._declare({"mode": LOCKSTEP, **self.defaults})
         self.handled = 0  # messages
         self._handling_ns = 0
         self._required: set[str] = set()
@@ -72,6 +73,17 @@ class StageNode(LifecycleNode):
         self._said: list[Any] = []  # LifecyclePublisher
         self._ticking: list[Timer] = []
         self._failures: dict[str, int] = {}
+
+    def _declare(self, defaults: dict[str, Any]) -> None:
+        for key, value in defaults.items():
+            try:
+                self.declare_parameter(key, value)
+            except InvalidParameterTypeException as error:
+                raise ConfigError(f"parameter {key} of {self.get_name()}: {error}") from error
+        # rclpy ignores what nobody declares, so that a misspelt parameter would silently keep its default
+        unknown = self._parameter_overrides.keys() - defaults.keys() - ROS_PARAMETERS
+        if unknown:
+            raise ConfigError(f"{self.get_name()} has no parameter {sorted(unknown)}; it has {sorted(defaults)}")
 
     def setup(self) -> None:
         """Allocate, load, and register ``hear``, ``hear_together`` and ``say``."""

@@ -17,5 +17,6 @@ def generate_launch_description() -> LaunchDescription:
             "engine": "manifest of the network to drive with",
             "rig": "camera rig file",
             "out": "absolute path of a folder for bag and video; empty records nothing",
+            "parameters": "absolute path of a ROS parameter file for the nodes; empty takes config/nodes.yaml as it is",
         },
     )

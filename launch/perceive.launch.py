@@ -14,5 +14,6 @@ def generate_launch_description() -> LaunchDescription:
             "engine": "manifest of the network",
             "rig": "rig file of the cameras in the recording",
             "out": "absolute path of a folder for bag and video; empty records nothing",
+            "parameters": "absolute path of a ROS parameter file for the nodes; empty takes config/nodes.yaml as it is",
         },
     )
