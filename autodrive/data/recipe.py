@@ -43,10 +43,10 @@ class DataSet:
 
 # the town "summit" is never trained on
 DATA_SETS = (
-    DataSet("car_train", "car", ("brook", "harbor"), 6000, 1),
-    DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 4000, 2),
-    DataSet("car_val", "car", ("summit",), 300, 3),
-    DataSet("humanoid_val", "humanoid", ("summit",), 300, 4),
+    DataSet("car_train", "car", ("brook", "harbor"), 5000, 1),
+    DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 2500, 2),
+    DataSet("car_val", "car", ("summit",), 300, 900001),
+    DataSet("humanoid_val", "humanoid", ("summit",), 300, 900002),
 )
 
 
