@@ -1,4 +1,4 @@
-"""Training losses: penalty-reduced focal loss on centres, L1 on boxes, weighted cross-entropy on the ground."""
+"""Training losses: focal loss on centres, L1 on boxes, Huber on velocities, weighted cross-entropy on the ground."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ GROUND_POSITIVE_WEIGHT = {
     GroundClass.CROSSWALK: 3.0,
     GroundClass.STOP_LINE: 4.0,
 }
-WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 0.7, "velocity": 0.5, "ground": 2.0}
+WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 0.7, "velocity": 2.0, "ground": 2.0}
+# in units of VELOCITY_SCALE: quadratic below, linear above
+VELOCITY_KNEE = 0.5
 BOX_PARTS = {"offset": OFFSET, "z": Z, "size": LOG_SIZE, "axis": AXIS, "ray": RAY, "velocity": VELOCITY}
 
 
@@ -34,8 +36,17 @@ def focal_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def perception_losses(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
     """The loss parts by name; their sum weighted by WEIGHTS is what is minimised."""
     heat, box, ground = (o.float() for o in outputs)
-    error = (box - batch.box).abs() * batch.box_weight
-    error = torch.cat([error[:, : VELOCITY.start], error[:, VELOCITY] / VELOCITY_SCALE], 1)
+    difference = box - batch.box
+    velocity = difference[:, VELOCITY] / VELOCITY_SCALE
+    # most objects stand still: the median velocity, which L1 asks for, is zero whatever the images show
+    error = torch.cat(
+        [
+            difference[:, : VELOCITY.start].abs(),
+            F.smooth_l1_loss(velocity, torch.zeros_like(velocity), reduction="none", beta=VELOCITY_KNEE),
+        ],
+        1,
+    )
+    error = error * batch.box_weight
     objects = batch.box_weight[:, 0].sum().clamp(min=1)
     parts = {"heat": focal_loss(heat, batch.heat, batch.heat_weight)}
     for name, channels in BOX_PARTS.items():
