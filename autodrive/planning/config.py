@@ -57,6 +57,7 @@ class PlannerConfig:
 
     pedestrian_horizon_s: float = 3.6  # people change their mind: where they will be later constrains nothing now
 
+    slow_horizon_s: float = 4.0  # the same for a vehicle about to stop or to start, a second more per m/s
     risk_horizon_s: float = 4.0  # the same for unlikely modes
 
     # gaps

@@ -146,7 +146,10 @@ def _matters(obstacles: Obstacles, config: PlannerConfig) -> NDArray[np.bool_]:
     step_s = config.dt * config.conflict_stride
     steps = np.arange(obstacles.poses.shape[1])
     person = np.array([obstacles.tracks[i].label == ObjectClass.PEDESTRIAN for i in obstacles.track], dtype=bool)
-    horizon = np.where(person, config.pedestrian_horizon_s, config.horizon_s)
+    # who crawls may do anything soon: its present motion says little about later
+    speed = np.array([obstacles.tracks[i].speed for i in obstacles.track])
+    vehicle = np.minimum(config.slow_horizon_s + speed, config.horizon_s)
+    horizon = np.where(person, config.pedestrian_horizon_s, vehicle)
     horizon = np.where(obstacles.hard, horizon, np.minimum(horizon, config.risk_horizon_s))
     horizon = np.where(obstacles.static, 0.0, horizon)
     return np.asarray(steps[None] <= np.round(horizon / step_s)[:, None])
