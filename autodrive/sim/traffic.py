@@ -33,7 +33,8 @@ _TRIGGER_M = (22.0, 45.0)  # a waiting pedestrian sets off when the ego is this 
 _WAIT_S = 1e6
 _STRIDE_SPEED = 1.3
 _STANDING_SPEED = 0.5
-_ANY_LANE = 6  # moveToXY: not bound to the route (2) nor to lanes that SUMO's cars may use (4)
+_OFF_ROUTE = 2  # moveToXY: not bound to the route; never 4 (any lane): on a zebra crossing's lane libsumo 1.28 crashes
+_EGO_CLASS = "private"  # may use every lane for cars, also those that are closed to the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +150,7 @@ class Traffic:
         libsumo.vehicletype.copy("DEFAULT_VEHTYPE", "ego")
         libsumo.vehicletype.setLength("ego", LENGTH_M)
         libsumo.vehicletype.setWidth("ego", WIDTH_M)
+        libsumo.vehicletype.setVehicleClass("ego", _EGO_CLASS)
         self._insert_ego()
         libsumo.simulationStep()
         self._mirror_ego(ego, 0.0)
@@ -166,7 +168,7 @@ class Traffic:
         if "ego" not in libsumo.vehicle.getIDList():
             self._insert_ego()
         x, y = ego.x + _FRONT_M * math.cos(ego.yaw), ego.y + _FRONT_M * math.sin(ego.yaw)
-        libsumo.vehicle.moveToXY("ego", "", -1, x, y, angle=(90 - math.degrees(ego.yaw)) % 360, keepRoute=_ANY_LANE)
+        libsumo.vehicle.moveToXY("ego", "", -1, x, y, angle=(90 - math.degrees(ego.yaw)) % 360, keepRoute=_OFF_ROUTE)
         libsumo.vehicle.setSpeed("ego", max(0.0, speed))
 
     # --- the others ---
@@ -288,11 +290,12 @@ class Traffic:
 
     def _prolong_drives(self) -> None:
         for k, name in enumerate(libsumo.vehicle.getIDList()):
-            if name == "ego" or (k + self._tick) % _PROLONG_TICKS:
+            if (k + self._tick) % _PROLONG_TICKS or libsumo.vehicle.getRoadID(name).startswith(":"):
                 continue
             edges, index = libsumo.vehicle.getRoute(name), libsumo.vehicle.getRouteIndex(name)
             if index >= max(0, len(edges) - 2):
-                further = self._net.random_route(self._rng, self._bodies[name][1].sumo_class, name, edges[-1])
+                kind = _CAR if name == "ego" else self._bodies[name][1]
+                further = self._net.random_route(self._rng, kind.sumo_class, name, edges[-1])
                 if len(further) > 1:
                     libsumo.vehicle.setRoute(name, [*edges[index:], *further[1:]])
 

@@ -22,7 +22,7 @@ class TrafficNet:
             for index in range(libsumo.edge.getLaneNumber(edge)):
                 lane = f"{edge}_{index}"
                 if lane in closed_lanes:
-                    libsumo.lane.setDisallowed(lane, ["all"])
+                    libsumo.lane.setDisallowed(lane, [*libsumo.lane.getDisallowed(lane), *self._lanes])
                 for name in self._lanes:
                     if _admits(lane, name):
                         self._lanes[name].append((edge, index))
