@@ -127,7 +127,7 @@ def release(
         "seconds": round(done.seconds),
         "seed": done.seed,
         "code_revision": code_revision(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "data": describe_samples(folders),
     }
     path = export_network(network, out, training)

@@ -182,6 +182,7 @@ class Traffic:
         libsumo.vehicletype.setWidth(name, body.width)
         libsumo.vehicletype.setHeight(name, body.height)
         libsumo.vehicletype.setSpeedFactor(name, self._rng.uniform(*kind.speed_factor))
+        libsumo.vehicletype.setSpeedDeviation(name, 0.0)
         self._bodies[name] = body, kind
         return body
 

@@ -11,7 +11,7 @@ from autodrive.scene import ObjectClass
 _JUMP_M = 4.0  # in one tick: SUMO moved the user elsewhere, it did not drive there
 _TURN_TIME_S = 0.3
 _WALKER_SPEED = 2.5
-_CATCH_UP, _CREEP = 1.2, 0.5
+_CATCH_UP, _CREEP = 1.1, 0.5
 _HEED_RANGE_M = 20.0
 _HEED_M = 0.8  # how far ahead a walker looks where it puts its feet
 _BRAKING = 4.0
