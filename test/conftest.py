@@ -8,11 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The highest domain whose ports stay below Linux's ephemeral range, downwards: people start counting at 0.
 DOMAINS = range(101, 40, -1)
+
+# machines are shared: how long an example takes says nothing
+hypothesis.settings.register_profile("autodrive", deadline=None)
+hypothesis.settings.load_profile("autodrive")
 
 
 @pytest.fixture(scope="session", autouse=True)
