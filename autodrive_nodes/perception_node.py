@@ -12,6 +12,7 @@ from autodrive.transport.ring import RingReader
 from autodrive.vision.perceiver import Perceiver
 from autodrive.vision.tracker import Tracker
 from autodrive_nodes import contracts, frame_set, messages
+from autodrive_nodes.object_bytes import tracks_to_bytes
 from autodrive_nodes.stage_node import StageNode
 
 
@@ -50,5 +51,5 @@ class PerceptionNode(StageNode):
         # what planning waits for first
         self._free.publish(messages.to_occupancy(stamp_ns, perception.ground))
         self._lanes.publish(messages.to_markings(stamp_ns, perception.markings))
-        self._tracks.publish(messages.to_tracks(stamp_ns, tracks))
+        self._tracks.publish(tracks_to_bytes(stamp_ns, tracks))
         self._detections.publish(messages.to_detections(stamp_ns, perception.objects))

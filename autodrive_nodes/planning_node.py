@@ -11,8 +11,10 @@ from autodrive.localization.lane_alignment import LaneAligner
 from autodrive.localization.reframe import reframe_forecast, reframe_trajectory
 from autodrive.planning.planner import Planner
 from autodrive.scene import Route
-from autodrive_nodes import contracts, messages, predictions_cdr
+from autodrive_nodes import contracts, messages
+from autodrive_nodes.object_bytes import forecasts_from_bytes
 from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.trajectory_bytes import trajectory_to_bytes
 
 
 class PlanningNode(StageNode):
@@ -29,7 +31,7 @@ class PlanningNode(StageNode):
         self.hear(contracts.ROUTE, self._on_route)
         self.hear_together(
             {
-                "forecasts": (contracts.PREDICTIONS, predictions_cdr.to_forecasts),
+                "forecasts": (contracts.PREDICTIONS, forecasts_from_bytes),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
                 "free": (contracts.FREE_SPACE, messages.from_occupancy),
                 "markings": (contracts.LANES, messages.from_markings),
@@ -56,6 +58,6 @@ class PlanningNode(StageNode):
         shift = aligned @ ego.pose.inverse()
         forecasts = tuple(reframe_forecast(f, shift) for f in v["forecasts"])
         plan = self._planner.plan(replace(ego, pose=aligned), forecasts, v["free"], v["markings"])
-        self._trajectory.publish(messages.to_trajectory(reframe_trajectory(plan, shift.inverse())))
+        self._trajectory.publish(trajectory_to_bytes(reframe_trajectory(plan, shift.inverse())))
         level = DiagnosticStatus.WARN if plan.fallback else DiagnosticStatus.OK
         self.diagnose(stamp_ns, level, plan.reason, {"lateral_correction_m": f"{correction.offset_m:.3f}"})

@@ -6,7 +6,8 @@ from typing import Any
 
 from autodrive.forecast import forecast
 from autodrive.scene import Route
-from autodrive_nodes import contracts, messages, predictions_cdr
+from autodrive_nodes import contracts, messages
+from autodrive_nodes.object_bytes import forecasts_to_bytes, tracks_from_bytes
 from autodrive_nodes.stage_node import StageNode
 
 
@@ -21,7 +22,7 @@ class PredictionNode(StageNode):
         self.hear(contracts.ROUTE, self._on_route)
         self.hear_together(
             {
-                "tracks": (contracts.TRACKS, messages.from_tracks),
+                "tracks": (contracts.TRACKS, tracks_from_bytes),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
                 "free": (contracts.FREE_SPACE, messages.from_occupancy),
                 "markings": (contracts.LANES, messages.from_markings),
@@ -41,4 +42,4 @@ class PredictionNode(StageNode):
             self._early.append((stamp_ns, v))
             return
         forecasts = forecast(v["tracks"], v["ego"], self._route, v["free"], markings=v["markings"])
-        self._predictions.publish(predictions_cdr.from_forecasts(stamp_ns, forecasts))
+        self._predictions.publish(forecasts_to_bytes(stamp_ns, forecasts))

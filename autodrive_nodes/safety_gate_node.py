@@ -16,6 +16,7 @@ from autodrive.safety.envelope import load_envelope
 from autodrive.safety.gate import SafetyGate
 from autodrive.scene import Command, EgoState, TrackedObject
 from autodrive_nodes import contracts, messages
+from autodrive_nodes.object_bytes import tracks_from_bytes
 from autodrive_nodes.stage_node import StageNode
 
 SILENCE_NS = 150_000_000
@@ -44,7 +45,7 @@ class SafetyGateNode(StageNode):
                     "command": (contracts.CONTROL, messages.from_control),
                     "ego": (contracts.ODOMETRY, messages.from_odometry),
                     "steering": (contracts.STEERING, lambda m: m.steering_tire_angle),
-                    "tracks": (contracts.TRACKS, messages.from_tracks),
+                    "tracks": (contracts.TRACKS, tracks_from_bytes),
                 },
                 self._on_frame,
             )
@@ -52,7 +53,7 @@ class SafetyGateNode(StageNode):
         else:
             self.hear(contracts.ODOMETRY, self._on_odometry)
             self.hear(contracts.STEERING, self._on_steering)
-            self.hear(contracts.TRACKS, self._on_tracks)
+            self.hear(contracts.TRACKS, self._on_tracks, raw=True)
             self.hear(contracts.CONTROL, self._on_control)
             self.hear(contracts.CLOCK, self._on_clock)
 
@@ -75,8 +76,8 @@ class SafetyGateNode(StageNode):
     def _on_odometry(self, message: Any) -> None:
         self._ego = replace(messages.from_odometry(message), steering=self._steering)
 
-    def _on_tracks(self, message: Any) -> None:
-        self._tracks, self._tracks_ns = messages.from_tracks(message), messages.stamp_ns(message.header.stamp)
+    def _on_tracks(self, data: bytes) -> None:
+        self._tracks, self._tracks_ns = tracks_from_bytes(data), messages.stamp_of(data)
 
     def _on_control(self, message: Any) -> None:
         self._command = messages.from_control(message)

@@ -7,7 +7,6 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from autoware_perception_msgs.msg import TrackedObjects
 from nav_msgs.msg import Odometry
 
 from autodrive.errors import InputError
@@ -15,13 +14,14 @@ from autodrive.geometry import Pose2
 from autodrive.scene import DetectedObject, EgoState, ObjectClass, TrackedObject
 from autodrive.sim.world import Contact, GroundTruth
 from autodrive_nodes import messages
+from autodrive_nodes.object_bytes import tracks_to_bytes
 
 SHOWN_WITHIN_M = 45.0
 _FIELDS = attrgetter(*(field.name for field in fields(DetectedObject)))
 
 
-def truth_messages(truth: GroundTruth) -> tuple[TrackedObjects, Odometry]:
-    """Objects near the ego, numbered by their place in the list, and the ego itself, both in map."""
+def truth_messages(truth: GroundTruth) -> tuple[bytes, Odometry]:
+    """Objects near the ego as the bytes of TrackedObjects, numbered by their place in the list, and the ego; in map."""
     near = [
         TrackedObject(
             track_id=k + 1,
@@ -43,7 +43,7 @@ def truth_messages(truth: GroundTruth) -> tuple[TrackedObjects, Odometry]:
         if math.hypot(o.x - truth.ego.x, o.y - truth.ego.y) < SHOWN_WITHIN_M
     ]
     ego = EgoState(truth.stamp_ns, truth.ego, truth.speed, 0.0)
-    return messages.to_tracks(truth.stamp_ns, near), messages.to_odometry(ego)
+    return tracks_to_bytes(truth.stamp_ns, near), messages.to_odometry(ego)
 
 
 def truth_to_json(truth: GroundTruth) -> dict[str, Any]:

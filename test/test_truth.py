@@ -11,6 +11,7 @@ from autodrive.geometry import Pose2
 from autodrive.scene import DetectedObject, ObjectClass
 from autodrive.sim.world import Contact, GroundTruth
 from autodrive_nodes import messages
+from autodrive_nodes.object_bytes import tracks_from_bytes
 from autodrive_nodes.truth import truth_from_json, truth_messages, truth_to_json
 
 NEAR = DetectedObject(ObjectClass.CYCLIST, 1.0, 10.0, 2.0, 0.9, 0.3, 1.8, 0.6, 1.7, 4.0, 0.1)
@@ -41,6 +42,6 @@ def test_what_is_missing_is_refused(key: str) -> None:
 
 def test_people_are_shown_what_is_near() -> None:
     objects, odometry = truth_messages(TRUTH)
-    (shown,) = messages.from_tracks(objects)
+    (shown,) = tracks_from_bytes(objects)
     assert (shown.label, shown.x, shown.track_id) == (ObjectClass.CYCLIST, 10.0, 1)
     assert messages.from_odometry(odometry).pose.x == 1.0
