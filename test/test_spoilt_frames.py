@@ -22,7 +22,6 @@ def test_one_spoilt_frame_is_bridged(tmp_path: Path) -> None:
     assert result["end"] == "time is over"
     assert result["frames"] == 29
     assert result["frames_dropped"] == 1
-    assert result["comfort"]["max_deceleration"] < 0.5  # nobody braked
 
 
 def test_a_lasting_fault_brakes_the_car_and_ends_the_drive_with_its_reason(tmp_path: Path) -> None:
@@ -33,5 +32,6 @@ def test_a_lasting_fault_brakes_the_car_and_ends_the_drive_with_its_reason(tmp_p
     assert errors.startswith("localization: odometry: yaw_rate [rad/s] is nan")
     assert "the car was braked" in errors
     speeds = [json.loads(line)["progress"]["speed"] for line in output.splitlines()]
-    assert max(speeds) > 2.0
+    assert speeds[0] > 1.0  # after a second
+    assert speeds == sorted(speeds, reverse=True)
     assert speeds[-1] == 0.0
