@@ -1,7 +1,8 @@
 """One training sample on disk: two synchronised camera frames some 0.5 s apart with ground truth at the later one.
 
-A sample is one ``.npz`` (never pickled): JPEG bytes of the network-sized images (NETWORK_HEIGHT x NETWORK_WIDTH, already
-cropped), projections, ego motion between the frames, objects, and bird's-eye masks around base_link of the later frame.
+A sample is one ``.npz`` (never pickled): JPEG bytes of the network-sized images (NETWORK_HEIGHT x NETWORK_WIDTH,
+already cropped), projections, ego motion between the frames, objects, and bird's-eye masks around base_link of the
+later frame.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Sample:
     images, previous_images: tuples of N JPEG byte strings; intrinsics (N, 4), optical_from_base (N, 3, 4) float32;
     previous_from_current: pose of the current base_link seen from the previous base_link; dt [s] between them (> 0);
     objects (M, 11) float32, see OBJECT_COLUMNS (z is the box centre, vx/vy velocity over ground in base_link axes,
-    visible_px the pixels of it that any camera sees in network images); masks (len(GroundClass), MASK_CELLS, MASK_CELLS)
+    visible_px the pixels of it that any camera sees in network images); masks (GroundClass, MASK_CELLS, MASK_CELLS)
     bool over [-mask_half_extent, mask_half_extent] in x then y, channel FREE being drivable ground not occupied.
     """
 
@@ -65,12 +66,15 @@ def encode_images(images: NDArray[np.uint8]) -> tuple[bytes, ...]:
 
 def decode_images(images: tuple[bytes, ...]) -> NDArray[np.uint8]:
     """Decode to RGB (N, NETWORK_HEIGHT, NETWORK_WIDTH, 3)."""
-    decoded = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in images]
-    if any(image is None or image.shape != (NETWORK_HEIGHT, NETWORK_WIDTH, 3) for image in decoded):
-        raise InputError(
-            f"a sample holds an image that is not {NETWORK_WIDTH}x{NETWORK_HEIGHT} JPEG; generate it again"
-        )
-    return np.stack(decoded)[..., ::-1]
+    decoded = np.empty((len(images), NETWORK_HEIGHT, NETWORK_WIDTH, 3), np.uint8)
+    for k, data in enumerate(images):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if image is None or image.shape != decoded.shape[1:]:
+            raise InputError(
+                f"a sample holds an image that is not {NETWORK_WIDTH}x{NETWORK_HEIGHT} JPEG; generate it again"
+            )
+        decoded[k] = image[..., ::-1]
+    return decoded
 
 
 def save_sample(path: Path, sample: Sample) -> None:

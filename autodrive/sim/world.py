@@ -1,4 +1,4 @@
-"""The seam between the stack and whatever simulates the world: MuJoCo by default, CARLA and Gazebo behind the same four calls."""
+"""The seam between the stack and whatever simulates the world: MuJoCo here, CARLA and Gazebo behind the same calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TICK_S = 0.1
 class Sensors:
     """What a car's own sensors say at ``stamp_ns``: everything that the driving graph may read.
 
-    ``images``: one RGB uint8 array (H, W, 3) per rig camera, in rig order, valid until the next step. ``wheel_speed`` [m/s]
-    is the mean of the rear wheels' speed sensors along x; ``steering`` [rad] the road-wheel angle; ``gyro`` [rad/s] and
-    ``accelerometer`` [m/s2] (3,) in base_link axes, averaged over the tick, with noise.
+    ``images``: one RGB uint8 array (H, W, 3) per rig camera, in rig order, valid until the next step. ``wheel_speed``
+    [m/s] is the mean of the rear wheels' speed sensors along x; ``steering`` [rad] the road-wheel angle; ``gyro``
+    [rad/s] and ``accelerometer`` [m/s2] (3,) in base_link axes, averaged over the tick, with noise.
     """
 
     stamp_ns: int
@@ -44,8 +44,8 @@ class Contact:
 class GroundTruth:
     """The truth at ``stamp_ns``, for labels and scoring only; no driving node may read it.
 
-    ``objects`` are in ``map``; ``contacts`` lists what the ego body touches now; ``off_road`` whether a wheel is off the
-    drivable area; ``visible_px`` holds, per object, the pixels that any camera sees (empty if not asked for).
+    ``objects`` are in ``map``; ``contacts`` lists what the ego body touches now; ``off_road`` whether a wheel is off
+    the drivable area; ``visible_px`` holds, per object, the pixels that any camera sees (empty if not asked for).
     """
 
     stamp_ns: int
