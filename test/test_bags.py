@@ -29,6 +29,7 @@ def test_round_trip(tmp_path: Path) -> None:
         ]
         assert [m.message.data for m in reader.messages(["/a"])] == [f"message {k}" for k in range(1, 20, 2)]
     assert not list(tmp_path.glob(".*partial*"))
+    assert {file.name for file in (tmp_path / "bag").iterdir()} == {"bag.mcap", "metadata.yaml"}
 
 
 def test_own_messages_are_registered(tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ class BagWriter:
         self.path = path
         self._partial = path.with_name(f".{path.name}.partial")
         shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = Writer(self._partial, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._partial.mkdir(parents=True)
+        # the file within is named after its folder, so that folder has the final name already
+        self._writer = Writer(self._partial / path.name, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self._connections = {
             name: self._writer.add_connection(name, message_type, typestore=store) for name, message_type in topics
@@ -52,7 +53,8 @@ class BagWriter:
         """Finish the bag and give it its name, replacing an older bag of that name."""
         self._writer.close()
         shutil.rmtree(self.path, ignore_errors=True)
-        self._partial.rename(self.path)
+        (self._partial / self.path.name).rename(self.path)
+        self._partial.rmdir()
 
     def __enter__(self) -> BagWriter:
         return self
