@@ -14,7 +14,7 @@ setup:  ## make or update .venv; does nothing when nothing changed
 	@tools/setup.sh
 
 demo: setup  ## drive the simulated car for 60 s by vision alone; results in out/demo
-	@$(BIN)/autodrive run car --duration 60 --out $(OUT)/demo
+	@$(BIN)/autodrive run car --seed 101 --duration 60 --out $(OUT)/demo
 
 test: setup  ## the whole test suite; make test ARGS="-k shm" narrows it
 	@$(BIN)/python -m pytest $(ARGS)
