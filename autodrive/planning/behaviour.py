@@ -16,6 +16,7 @@ from autodrive.scene import ROAD_USERS, EgoState, Forecast, ObjectClass, Tracked
 MOVED_SPEED = 1.2  # a track that was once faster than this is traffic, not a parked car
 REST_SPEED = 0.15
 FORGET_S = 5.0
+CLEAR_NS = 800_000_000  # estimates from afar are noisy: what makes a car a parked one must last
 LANE_HALF_M = 1.65
 
 
@@ -34,6 +35,7 @@ class _History:
     moved: bool
     rest_since_ns: int
     passable: bool = False
+    clear_since_ns: int | None = None
 
 
 class Behaviour:
@@ -68,26 +70,34 @@ class Behaviour:
         if not is_static(track):
             history.rest_since_ns = now_ns
 
-    def may_pass(self, track: TrackedObject, d: float) -> bool:
-        """Whether to drive around a standing object ``d`` metres beside the route rather than wait behind it."""
+    def may_pass(self, track: TrackedObject, d: float, before_junction: bool) -> bool:
+        """Whether to drive around a standing object ``d`` metres beside the route rather than wait behind it.
+
+        Who stands aside is parked; who stands in the lane is, too, unless it was seen driving or a junction or
+        crosswalk just ahead explains why it waits.
+        """
         if track.label not in ROAD_USERS:
             return True
         history = self._history.get(track.track_id)
         if history is None or self._last_ns is None:
             return False
         # once granted it stays: waiting ends as soon as the body pulls out
-        history.passable = is_static(track) and (history.passable or self._waited_out(history, track, d))
+        aside = abs(d) > 0.35 * track.width + 0.1
+        parked = is_static(track) and self._waited_out(history, track, aside, before_junction)
+        history.passable = is_static(track) and (history.passable or parked)
         return history.passable
 
-    def _waited_out(self, history: _History, track: TrackedObject, d: float) -> bool:
+    def _waited_out(self, history: _History, track: TrackedObject, aside: bool, before_junction: bool) -> bool:
         assert self._last_ns is not None
-        rest_s = (self._last_ns - history.rest_since_ns) * 1e-9
+        config, rest_s = self._config, (self._last_ns - history.rest_since_ns) * 1e-9
         if track.label == ObjectClass.PEDESTRIAN:
-            return self.waited_s > self._config.pass_wait_s
+            return self.waited_s > config.pass_wait_s
         if history.moved:
-            return rest_s > self._config.moved_pass_wait_s
-        aside = abs(d) > 0.35 * track.width + 0.1
-        return aside or (rest_s > self._config.pass_wait_s and self.waited_s > self._config.pass_wait_s)
+            return rest_s > config.moved_pass_wait_s
+        history.clear_since_ns = (history.clear_since_ns or self._last_ns) if aside or not before_junction else None
+        if history.clear_since_ns is not None and self._last_ns - history.clear_since_ns >= CLEAR_NS:
+            return True
+        return rest_s > config.pass_wait_s and self.waited_s > config.pass_wait_s
 
     def is_traffic(self, track: TrackedObject) -> bool:
         """Whether a track was ever seen driving."""

@@ -32,6 +32,7 @@ def clearance_cap(paths: Paths, obstacles: Obstacles, cap: Array, config: Planne
     gap = separation(x.ravel(), y.ravel(), yaw.ravel(), config.footprint, obstacles.boxes.take(keep))
     is_person = np.repeat(person, len(steps))[keep]
     base = np.where(is_person, config.pedestrian_pass_speed, config.object_pass_speed)
-    slope = np.where(is_person, config.pedestrian_pass_slope, config.object_pass_slope)
-    allowed = np.maximum(base + slope * gap, config.crawl_speed).min(axis=1).reshape(x.shape)
+    slope = np.where(is_person & (gap > 0), config.pedestrian_pass_slope, config.object_pass_slope)
+    crawl = np.where(is_person, config.pedestrian_crawl_speed, config.crawl_speed)
+    allowed = np.maximum(base + slope * gap, crawl).min(axis=1).reshape(x.shape)
     return np.asarray(np.minimum(caps, np.repeat(allowed, stride, axis=1)[:, : caps.shape[1]]))

@@ -66,11 +66,11 @@ class PlannerConfig:
     restart_room: float = 1.0
     headway_s: float = 1.0
     vehicle_margin: float = 0.20
-    pedestrian_margin: float = 0.45
+    pedestrian_margin: float = 0.40
     static_margin: float = 0.15
     longitudinal_margin: float = 0.70
     comfort_slack: float = 0.45  # beyond the margins; nearer costs, and is worth a nudge
-    yield_margin_scale: float = 1.35  # of those whom the last plan gave way to: no change of mind for a hair's breadth
+    yield_margin_scale: float = 1.25  # of those whom the last plan gave way to: no change of mind for a hair's breadth
     margin_growth: float = 0.04  # lateral, per second of prediction
     length_growth: float = 0.10  # along the object's motion, per second of prediction
     speed_uncertainty: float = 0.05  # and this share of its speed
@@ -80,9 +80,10 @@ class PlannerConfig:
     # speed near people and in doubt
     pedestrian_pass_speed: float = 3.0  # at zero clearance beyond the margin, ...
     pedestrian_pass_slope: float = 6.0  # ... and so much faster per metre
-    object_pass_speed: float = 3.5
+    object_pass_speed: float = 4.0
     object_pass_slope: float = 10.0
     crawl_speed: float = 1.2  # through the tightest gaps
+    pedestrian_crawl_speed: float = 0.4  # past somebody within arm's length
     crosswalk_speed: float = 5.0
     stop_line_speed: float = 4.5
     blind_speed: float = 5.0  # no free-space grid

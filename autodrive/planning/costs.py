@@ -16,7 +16,8 @@ from autodrive.planning.speed_profile import RollOut
 Mask = NDArray[np.bool_]
 
 AT_REST = 0.3  # slower than this, who touches us does so of their own motion
-LANE_KEEPING_M = 0.9  # stopping further than this from the route means standing in somebody else's lane
+LANE_KEEPING_M = 0.5  # waiting further than this from the route means standing in somebody else's lane
+CREEP = 1.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def evaluate(
     near = np.maximum(config.comfort_slack - np.where(moving, slack, config.comfort_slack), 0.0)
     cost += config.weight_clearance * (near**2 * v).sum(axis=1) * (time[1] - time[0])
     cost += config.weight_free * (np.maximum(0.6 - ground, 0.0) * moving).mean(axis=1) * span
-    astray = np.maximum(np.abs(d) - LANE_KEEPING_M, 0.0) * ~moving
+    front = _along(paths.d[:, :, None], paths.s, path, s + config.footprint.front)
+    sticking_out = np.maximum(np.maximum(np.abs(d), np.abs(front)) - LANE_KEEPING_M, 0.0)
+    astray = sticking_out * np.maximum(1.0 - v / CREEP, 0.0)
     cost += config.weight_astray * astray.mean(axis=1)
     # stopping where somebody will pass is worse than stopping short of it
     cost += 2.0 * (np.minimum(violation, 1.0) * ~moving).sum(axis=1)

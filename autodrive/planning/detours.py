@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodrive.geometry import Array
 from autodrive.planning.behaviour import Behaviour
@@ -24,12 +25,16 @@ from autodrive.planning.plan_memory import PlanMemory
 from autodrive.planning.reference_path import ReferencePath
 from autodrive.scene import ObjectClass
 
+Mask = NDArray[np.bool_]
+
 NUDGES = (0.4, 0.8, -0.4, -0.8)
 DETOURS = (1.2, 1.6, 2.0, 2.5, 3.0, 3.5, -1.2)
 LEAVES_LANE_M = 1.0
 TIGHT_SPEED = 2.5  # m/s; below this, paths near full lock are worth trying
 MERGE_GAP_M = 12.0  # no returning to the lane between obstacles nearer than this
 LOOK_AHEAD_M = 45.0
+QUEUE_M = 18.0  # a car that stands this near to a junction may wait for its turn
+JUNCTION_BEND = 0.05  # 1/m: a route bends like this only where it turns off
 SLOW_SPEED = 5.5  # m/s; a cyclist below this is worth overtaking
 
 
@@ -50,10 +55,22 @@ def base_paths(
     return sample_paths(reference, s, np.stack([kept, centre]), target, returns)
 
 
-def find_blockage(conflicts: Conflicts, free_blocked: Array, config: PlannerConfig) -> Blockage | None:
+def find_blockage(conflicts: Conflicts, free_blocked: Mask, config: PlannerConfig) -> Blockage | None:
     """The first stretch where path 1 is blocked or tight, near ones merged; ``free_blocked`` (S,) is its ground."""
     stride = round(config.conflict_step / config.path_step)
-    blocked = (conflicts.static[1] < config.comfort_slack) | free_blocked[::stride]
+    return _first_stretch(conflicts, (conflicts.static[1] < config.comfort_slack) | free_blocked[::stride], config)
+
+
+def find_people(conflicts: Conflicts, obstacles: Obstacles, config: PlannerConfig) -> Blockage | None:
+    """The first stretch of path 1 on which people who walk will be too near: worth a nudge aside."""
+    tight = np.zeros(len(conflicts.s), dtype=bool)
+    for slack, track in zip(conflicts.moving, conflicts.moving_tracks, strict=True):
+        if obstacles.tracks[track].label == ObjectClass.PEDESTRIAN:
+            tight |= (slack[1] < config.comfort_slack / 2).any(axis=-1)
+    return _first_stretch(conflicts, tight, config)
+
+
+def _first_stretch(conflicts: Conflicts, blocked: Mask, config: PlannerConfig) -> Blockage | None:
     at = conflicts.s[blocked & (conflicts.s < conflicts.s[0] + LOOK_AHEAD_M)]
     if len(at) == 0:
         return None
@@ -107,18 +124,31 @@ def with_detours(
 
 
 def may_leave_lane(
-    reference: ReferencePath, blockage: Blockage, obstacles: Obstacles, behaviour: Behaviour, config: PlannerConfig
+    reference: ReferencePath,
+    blockage: Blockage,
+    obstacles: Obstacles,
+    behaviour: Behaviour,
+    junctions: list[float],
+    config: PlannerConfig,
 ) -> bool:
-    """Whether everything that stands in the blocked stretch may be driven around."""
+    """Whether everything that stands in the blocked stretch may be driven around.
+
+    ``junctions`` are arc lengths of stop lines and crosswalks; a tight bend of the route counts as one, too.
+    """
+    allowed = True
     for i, track in enumerate(obstacles.tracks):
         if not obstacles.static[obstacles.track == i].any():
             continue
-        s, d = reference.to_frenet(np.array([[track.x, track.y]]), blockage.start - 15.0, blockage.end + 20.0)
-        inside = blockage.start - 2.0 < s[0] < blockage.end + config.footprint.front + track.length / 2
-        in_lane = abs(d[0]) < config.footprint.width / 2 + track.width / 2 + 0.4
-        if inside and in_lane and not behaviour.may_pass(track, float(d[0])):
-            return False
-    return True
+        point = np.array([[track.x, track.y]])
+        s, d = (float(v[0]) for v in reference.to_frenet(point, blockage.start - 15.0, blockage.end + 20.0))
+        inside = blockage.start - 2.0 < s < blockage.end + config.footprint.front + track.length / 2
+        if inside and abs(d) < config.footprint.width / 2 + track.width / 2 + 0.4:
+            ahead = np.arange(s, s + QUEUE_M, 1.0)
+            bend = float(np.abs(reference.at(ahead)[3]).max())
+            before_junction = bend > JUNCTION_BEND or any(s - 2.0 < at < s + QUEUE_M for at in junctions)
+            # every object is asked, so that each one's time at rest is counted
+            allowed &= behaviour.may_pass(track, d, before_junction)
+    return allowed
 
 
 def behind_traffic(

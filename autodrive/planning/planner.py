@@ -114,10 +114,14 @@ class Planner:
         """``paths``, with ways around what blocks or slows the return to the route, if anything does."""
         config, reference = self.config, self._route_reference()
         free = self._ground.free_along(paths.s, paths.d, GROUND_HALF_WIDTH_M)
-        blockage = detours.find_blockage(conflicts, self._free_blocked(paths, free)[1], config)
         leave_lane = True
+        blockage = detours.find_blockage(conflicts, self._free_blocked(paths, free)[1], config)
         if blockage is not None:
-            leave_lane = detours.may_leave_lane(reference, blockage, obstacles, self._behaviour, config)
+            junctions = self._ground.stop_lines(ego_s) + [start for start, _ in self._ground.crosswalks(ego_s)]
+            behaviour = self._behaviour
+            leave_lane = detours.may_leave_lane(reference, blockage, obstacles, behaviour, junctions, config)
+        elif (blockage := detours.find_people(conflicts, obstacles, config)) is not None:
+            leave_lane = False
         else:
             blockage = detours.find_slow_cyclist(reference, obstacles, ego_s, self._speed_limit, config)
         if blockage is None:
