@@ -124,3 +124,9 @@ def test_never_says_nan(x: float, y: float, yaw: float, speed: float, rate: floa
         command = controller.step(plan_now, state)
         assert all(math.isfinite(v) for v in (command.steering, command.acceleration, command.speed))
         assert abs(command.steering) <= ControllerConfig().max_steering
+
+
+def test_hard_braking_is_marked_as_an_emergency() -> None:
+    hard = Controller().step(line(acceleration=np.full(26, -6.0)), ego())
+    soft = Controller().step(line(acceleration=np.full(26, -3.0)), ego())
+    assert (hard.emergency, soft.emergency) == (True, False)

@@ -21,8 +21,8 @@ T0 = 5_000_000_000
 SHIPPED = Path(__file__).parents[1] / "config" / "envelopes" / "car.yaml"
 
 
-def ego(stamp: int = T0, speed: float = 6.0, steering: float = 0.0) -> EgoState:
-    return EgoState(stamp, Pose2(0.0, 0.0, 0.0), speed, 0.0, steering=steering)
+def ego(stamp: int = T0, speed: float = 6.0, yaw_rate: float = 0.0) -> EgoState:
+    return EgoState(stamp, Pose2(0.0, 0.0, 0.0), speed, yaw_rate)
 
 
 def car(x: float, y: float = 0.0, vx: float = 0.0, vy: float = 0.0, **changes: float) -> TrackedObject:
@@ -127,7 +127,7 @@ def test_brakes_for_what_the_planner_overlooks() -> None:
         (ego(), car(8.0, age_s=0.1), 0.0),  # just appeared
         (ego(), car(7.5, vx=6.0), 0.0),  # drives on ahead
         (ego(speed=2.0), car(6.9), -2.5),  # stops in time as commanded
-        (ego(speed=3.0, steering=0.25), car(7.3, -2.0), 0.0),  # turns away from it
+        (ego(speed=3.0, yaw_rate=0.3), car(7.3, -2.0), 0.0),  # turns away from it
     ],
 )
 def test_does_not_brake_without_need(state: EgoState, track: TrackedObject, acceleration: float) -> None:

@@ -26,6 +26,7 @@ class ControllerConfig:
     max_integral: float = 0.6
     max_acceleration: float = 2.2
     max_deceleration: float = 6.0
+    emergency_deceleration: float = 4.5  # a plan that brakes harder is an emergency: the gate then limits no jerk
     hold_acceleration: float = -1.0
     safe_stop_deceleration: float = 2.5
     max_age_s: float = 0.5
@@ -56,7 +57,11 @@ class Controller:
         self._steering = min(max(steering, self._steering - step), self._steering + step)
         acceleration, speed = self._longitudinal(trajectory, ego, age_s, dt)
         return Command(
-            ego.stamp_ns, self._steering, acceleration, speed, emergency=trajectory.fallback and acceleration < 0
+            ego.stamp_ns,
+            self._steering,
+            acceleration,
+            speed,
+            emergency=acceleration < -self.config.emergency_deceleration,
         )
 
     def _usable(self, trajectory: Trajectory, ego: EgoState) -> bool:

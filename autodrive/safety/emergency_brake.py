@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from autodrive.geometry import Array
 from autodrive.scene import Command, EgoState, TrackedObject
 
-WHEELBASE_M = 2.579
 FRONT_M, REAR_M, WIDTH_M = 3.55, 0.95, 1.80
 FULL_BRAKE = 7.0
 REACTION_S = 0.35
@@ -36,7 +35,7 @@ def collision_imminent(ego: EgoState, tracks: tuple[TrackedObject, ...], command
     stop_s = ego.speed / -braking if braking < 0 else math.inf
     clipped = np.minimum(t, stop_s)
     way = ego.speed * clipped + braking * clipped**2 / 2
-    poses = _arc(ego, math.tan(ego.steering) / WHEELBASE_M, np.concatenate([[0.0], way]))
+    poses = _arc(ego, ego.yaw_rate / ego.speed, np.concatenate([[0.0], way]))
     first: tuple[float, int] | None = None
     for track in tracks:
         if track.age_s < MIN_AGE_S or track.score < MIN_SCORE:

@@ -75,7 +75,7 @@ class SafetyGate:
             faults += self._age_fault("command", command.stamp_ns, now_ns)
         faults += self._age_fault("perception", perception_stamp_ns, now_ns)
         faults += self._age_fault("odometry", None if ego is None else ego.stamp_ns, now_ns)
-        if ego is not None and not _finite(ego.pose.x, ego.pose.y, ego.pose.yaw, ego.speed, ego.yaw_rate, ego.steering):
+        if ego is not None and not _finite(ego.pose.x, ego.pose.y, ego.pose.yaw, ego.speed, ego.yaw_rate):
             faults.append("odometry is not finite")
         return faults
 
