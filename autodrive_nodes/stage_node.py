@@ -34,7 +34,7 @@ FATAL_PREFIX = "FATAL: "
 DEPTH = 20
 OUTBOX_DEPTH = 1000  # a reader that falls behind, as a recorder may for seconds, loses nothing
 LOCKSTEP, REALTIME = "lockstep", "realtime"
-MATCH_TIMEOUT_S = 20.0
+MATCH_TIMEOUT_S = 40.0
 ROS_PARAMETERS = {"use_sim_time", "start_type_description_service"}
 
 
