@@ -173,7 +173,8 @@ class Planner:
             acceleration=planned,
             config=config,
         )
-        result = evaluate(paths, policies.path, rolled, conflicts, free, config)
+        beside = self._ground.free_beside(paths.s, paths.d, config.footprint.width / 2)
+        result = evaluate(paths, policies.path, rolled, conflicts, beside, config)
         best, fallback = choose(result, choices, paths, rolled, conflicts, ids, memory, config)
         choice, p = choices[best], choices[best].path
         self._memory = PlanMemory(
