@@ -89,7 +89,7 @@ class Spinner:
 
 
 def make_executor() -> Any:
-    """The events executor costs a quarter of the wait-set one per message; ROS 2 Kilted is the first to have it."""
+    """The events executor costs a quarter of the wait-set one per message; ROS 2 before Jazzy has none."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:

@@ -217,10 +217,15 @@ class StageNode(LifecycleNode):
         """Discovery runs in the middleware's own threads meanwhile."""
         deadline = time.monotonic() + MATCH_TIMEOUT_S
         required = [s for s in self._heard if s.topic_name in self._required]
-        while missing := [s.topic_name for s in required if not s.get_publisher_count()]:
+        while missing := [s.topic_name for s in required if not self._count_publishers(s)]:
             if time.monotonic() > deadline:
                 raise EnvironmentProblem(f"nobody publishes {', '.join(missing)} (waited {MATCH_TIMEOUT_S:.0f} s)")
             time.sleep(0.01)
+
+    def _count_publishers(self, subscription: Subscription) -> int:
+        if hasattr(subscription, "get_publisher_count"):
+            return int(subscription.get_publisher_count())
+        return int(self.count_publishers(subscription.topic_name))  # Humble knows only who was discovered, not matched
 
     def _attempt(self, action: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn:
         try:
