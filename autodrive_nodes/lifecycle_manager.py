@@ -7,31 +7,42 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 
 from autodrive.errors import AutodriveError, EnvironmentProblem
 
 START_TIMEOUT_S = 60.0
+PATIENCE_S = 3.0
 READY = "READY"
+_GOALS = {
+    Transition.TRANSITION_CONFIGURE: (State.PRIMARY_STATE_INACTIVE, "configured"),
+    Transition.TRANSITION_ACTIVATE: (State.PRIMARY_STATE_ACTIVE, "activated"),
+}
 SpinOnce = Callable[[float], bool]
 
 
 class LifecycleManager(Node):
-    """Drives the lifecycle of named nodes over their change_state services."""
+    """Drives the lifecycle of named nodes over their services."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__("lifecycle_manager", enable_rosout=False, start_parameter_services=False)
-        self._of: dict[str, Any] = {name: self.create_client(ChangeState, f"/{name}/change_state") for name in names}
+        self._clients_of: dict[str, tuple[Any, Any]] = {
+            name: (
+                self.create_client(ChangeState, f"/{name}/change_state"),
+                self.create_client(GetState, f"/{name}/get_state"),
+            )
+            for name in names
+        }
 
     def run(self, spin_once: SpinOnce) -> int:
         """Bring all up, say READY on standard output, stay until ``spin_once`` says to end; 1 if a node refused."""
-        names = tuple(self._of)
+        names = tuple(self._clients_of)
         try:
-            self._change(names, Transition.TRANSITION_CONFIGURE, "configured", spin_once)
+            self._change(names, Transition.TRANSITION_CONFIGURE, spin_once)
             for name in names:
-                self._change((name,), Transition.TRANSITION_ACTIVATE, "activated", spin_once)
+                self._change((name,), Transition.TRANSITION_ACTIVATE, spin_once)
         except AutodriveError as error:
             sys.stderr.write(f"{error}\n")
             return 1
@@ -41,21 +52,55 @@ class LifecycleManager(Node):
             pass
         return 0
 
-    def _change(self, names: tuple[str, ...], transition: int, done: str, spin_once: SpinOnce) -> None:
+    def _change(self, names: tuple[str, ...], transition: int, spin_once: SpinOnce) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        request = ChangeState.Request(transition=Transition(id=transition))
-        answers: dict[str, Any] = {}
-        while True:
-            for name in names:
-                if name not in answers and self._of[name].service_is_ready():
-                    answers[name] = self._of[name].call_async(request)
-            refused = [n for n, answer in answers.items() if answer.done() and not answer.result().success]
-            if refused:
-                raise AutodriveError(f"{', '.join(refused)} could not be {done}")
-            missing = [n for n in names if n not in answers or not answers[n].done()]
-            if not missing:
-                return
+        requests = [_Request(name, *self._clients_of[name], transition) for name in names]
+        while waiting := [request for request in requests if not request.is_done()]:
+            what = f"{', '.join(request.name for request in waiting)} could not be {_GOALS[transition][1]}"
             if time.monotonic() > deadline:
-                raise EnvironmentProblem(f"{', '.join(missing)} could not be {done} within {START_TIMEOUT_S:.0f} s")
+                raise EnvironmentProblem(f"{what} within {START_TIMEOUT_S:.0f} s")
             if not spin_once(0.02):
-                raise AutodriveError(f"interrupted before {', '.join(missing)} could be {done}")
+                raise AutodriveError(f"interrupted: {what}")
+
+
+class _Request:
+    """One transition of one node. DDS may lose the answer to a client that it has just met: ask for what is late."""
+
+    def __init__(self, name: str, change: Any, get: Any, transition: int) -> None:
+        self.name = name
+        self._change, self._get, self._transition = change, get, transition
+        self._answer: Any = None
+        self._state: Any = None
+        self._asked = 0.0
+
+    def is_done(self) -> bool:
+        """Whether the node is where it should be; raises AutodriveError if it refused."""
+        if self._answer is None:
+            self._send()
+        elif self._answer.done() and self._answer.result().success:
+            return True
+        elif self._state is not None and self._state.done():
+            return self._judge(self._state.result().current_state.id)
+        elif self._answer.done() or time.monotonic() - self._asked > PATIENCE_S:
+            self._ask_state()
+        return False
+
+    def _send(self) -> None:
+        if self._change.service_is_ready():
+            self._answer = self._change.call_async(ChangeState.Request(transition=Transition(id=self._transition)))
+            self._asked = time.monotonic()
+
+    def _ask_state(self) -> None:
+        late = time.monotonic() - self._asked > PATIENCE_S
+        if self._get.service_is_ready() and (self._state is None or late):
+            self._state = self._get.call_async(GetState.Request())
+            self._asked = time.monotonic()
+
+    def _judge(self, state: int) -> bool:
+        goal, done = _GOALS[self._transition]
+        if state == goal:
+            return True
+        if self._answer.done():
+            raise AutodriveError(f"{self.name} could not be {done}")
+        self._answer = self._state = None  # the request itself was lost
+        return False
