@@ -32,7 +32,7 @@ class Evaluation:
 def evaluate(
     paths: Paths, path: Array, roll_out: RollOut, conflicts: Conflicts, free: Array, config: PlannerConfig
 ) -> Evaluation:
-    """Evaluate roll-outs on their paths (``path`` (C,)); ``free`` (P, S) is how free the ground beside each path is."""
+    """Evaluate roll-outs on their paths (``path`` (C,)); ``free`` (P, S) is how free the ground is along each path."""
     stride = config.conflict_stride
     s, v = roll_out.s[:, ::stride], roll_out.speed[:, ::stride]
     time = np.arange(s.shape[1]) * stride * config.dt

@@ -53,15 +53,8 @@ class GroundMemory:
 
     def free_along(self, s: Array, d: Array, half_width: float) -> Array:
         """Mean free probability (P, S) across the body's width at path samples s (S,), d (P, S)."""
-        return self._free_at(s, d, np.arange(-half_width, half_width + 1e-6, CELL_D_M))
-
-    def free_beside(self, s: Array, d: Array, half_width: float) -> Array:
-        """Free probability (P, S) under the worse of the body's sides."""
-        left, right = (self._free_at(s, d, np.array([side * half_width])) for side in (1.0, -1.0))
-        return np.minimum(left, right)
-
-    def _free_at(self, s: Array, d: Array, offsets: Array) -> Array:
         row = np.clip(np.round(s / CELL_S_M).astype(np.intp), 0, len(self._free) - 1)
+        offsets = np.arange(-half_width, half_width + 1e-6, CELL_D_M)
         column = np.round((d[..., None] + offsets + D_LIMIT_M) / CELL_D_M).astype(np.intp)
         column = np.clip(column, 0, len(self._d) - 1)
         mean = self._free[row[None, :, None], column].mean(axis=-1)

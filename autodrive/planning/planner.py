@@ -173,8 +173,7 @@ class Planner:
             acceleration=planned,
             config=config,
         )
-        beside = self._ground.free_beside(paths.s, paths.d, config.footprint.width / 2)
-        result = evaluate(paths, policies.path, rolled, conflicts, beside, config)
+        result = evaluate(paths, policies.path, rolled, conflicts, free, config)
         best, fallback = choose(result, choices, paths, rolled, conflicts, ids, memory, config)
         choice, p = choices[best], choices[best].path
         self._memory = PlanMemory(

@@ -10,7 +10,7 @@ from autodrive.geometry import Array
 from autodrive.planning.config import PlannerConfig
 
 RESPONSE_S = 0.5  # in which a difference to the target speed is made up
-STOP_REACTION_S = 1.0  # before a fixed stop: with it the roll-out overshoots by less than 0.1 m
+STOP_REACTION_S = 0.6  # shortens the approach to a fixed stop: smooth, and exact at the end
 
 
 @dataclass(frozen=True)
