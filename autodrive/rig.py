@@ -6,7 +6,7 @@ The network sees a rig only through ``projection`` arrays, so one set of weights
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,15 @@ class Camera:
 
 @dataclass(frozen=True)
 class Rig:
-    """A named set of cameras and the grid extent that suits the body that carries them."""
+    """A named set of cameras and the grid extent that suits the body that carries them.
+
+    ``mount_height`` [m] is the height above base_link of the point about which the part that carries the cameras tilts.
+    """
 
     name: str
     cameras: tuple[Camera, ...]
     extent: GridExtent
+    mount_height: float = 0.0
 
     def camera(self, name: str) -> Camera:
         """Return one camera; raises ConfigError with the valid names."""
@@ -66,6 +70,19 @@ class Rig:
             if camera.name == name:
                 return camera
         raise ConfigError(f"rig {self.name!r} has no camera {name!r}; it has {[c.name for c in self.cameras]}")
+
+
+def tilted(rig: Rig, roll: float, pitch: float, rise: float) -> Rig:
+    """The rig on a body that leans by ``roll`` and ``pitch`` [rad] and stands ``rise`` [m] above its nominal height.
+
+    base_link stays level: only the cameras move in it.
+    """
+    turn, pivot = rotation_from_rpy(roll, pitch, 0.0), np.array([0.0, 0.0, rig.mount_height])
+    up = pivot + np.array([0.0, 0.0, rise])
+    cameras = tuple(
+        replace(c, position=turn @ (c.position - pivot) + up, rotation=turn @ c.rotation) for c in rig.cameras
+    )
+    return replace(rig, cameras=cameras)
 
 
 def network_intrinsics(camera: Camera) -> NDArray[np.float64]:
@@ -113,7 +130,7 @@ def load_rig(path: Path) -> Rig:
 
 def rig_from_dict(document: Any, where: str) -> Rig:
     """Build a rig from parsed YAML; ``where`` names the source in errors."""
-    root = _mapping(document, where, {"name", "extent", "cameras"})
+    root = _mapping(document, where, {"name", "extent", "cameras"}, optional={"mount_height"})
     if not isinstance(root["name"], str) or not root["name"]:
         raise ConfigError(f"{where}: name must be a non-empty text, got {root['name']!r}")
     limits = _vector(root["extent"], 4, f"{where}: extent [x_min, x_max, y_min, y_max]")
@@ -128,7 +145,8 @@ def rig_from_dict(document: Any, where: str) -> Rig:
     names = [c.name for c in cameras]
     if len(set(names)) != len(names):
         raise ConfigError(f"{where}: camera names are not unique: {names}")
-    return Rig(root["name"], cameras, extent)
+    (mount_height,) = _vector([root.get("mount_height", 0.0)], 1, f"{where}: mount_height [m]")
+    return Rig(root["name"], cameras, extent, mount_height)
 
 
 def _camera(item: Any, where: str) -> Camera:

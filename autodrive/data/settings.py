@@ -15,6 +15,7 @@ from autodrive.scene import DetectedObject, GroundClass, ObjectClass
 from autodrive.sim.appearance import Appearance, indoors, random_appearance
 from autodrive.sim.hall import add_hall, hall_masks, make_hall, object_name
 
+AT_TABLE_SHARE = 0.3  # of the frames in halls: hands reach what stands there, so it must be seen from near
 HUMANOID_BODY = (0.0, 0.7, 0.7)  # middle, length, width of the footprint in base_link
 
 
@@ -66,6 +67,9 @@ class HallSetting:
             allowed = np.argwhere(free)
         x, y = (allowed[rng.integers(len(allowed))] + rng.uniform(0, 1, 2)) * cell - 12.0
         pose = Pose2(float(x), float(y), float(rng.uniform(-math.pi, math.pi)))
+        tables = [item for item in self._hall.objects if item.label == ObjectClass.TABLE]
+        if tables and rng.random() < AT_TABLE_SHARE:
+            pose = _before_table(rng, tables[rng.integers(len(tables))])
         crowd = Crowd(rng, stroll(rng, dt, pose, 0.0), dt)
         for item in self._hall.objects:
             crowd.block(Pose2(item.x, item.y, item.yaw), item.length, item.width)
@@ -75,6 +79,15 @@ class HallSetting:
     def masks(self, pose: Pose2, half_extent: float, cells: int) -> NDArray[np.bool_]:
         """The hall's masks."""
         return hall_masks(self._hall, pose, half_extent, cells)
+
+
+def _before_table(rng: np.random.Generator, table: DetectedObject) -> Pose2:
+    """Where a robot that will take something from a table may stand: near a long side, about facing it."""
+    side = float(rng.choice([-1, 1]))
+    away = table.width / 2 + float(rng.uniform(0.15, 1.2))
+    along = float(rng.uniform(-0.5, 0.5)) * table.length
+    facing = -side * math.pi / 2 + float(rng.normal(0, 0.3))
+    return Pose2(table.x, table.y, table.yaw) @ Pose2(along, side * away, facing)
 
 
 def _eroded(free: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:

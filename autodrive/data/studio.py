@@ -21,6 +21,7 @@ from autodrive.rig import (
     Rig,
     projection,
     rotation_from_rpy,
+    tilted,
 )
 from autodrive.scene import DetectedObject, GroundClass, ObjectClass
 from autodrive.sim.actors import ActorPool
@@ -29,6 +30,9 @@ from autodrive.sim.renderer import AtlasRenderer, network_views
 
 MASK_HALF_EXTENT_M = {"car": 56.0, "humanoid": 12.0}
 _BODY_SWAY_RAD = math.radians(0.4)  # roll and pitch of the body that the extrinsics do not know of
+# roll and pitch that they do know of: a car brakes and corners, a walking robot leans
+_BODY_TILT_RAD = {"car": math.radians(0.7), "humanoid": math.radians(2.5)}
+_BODY_RISE_M = {"car": 0.02, "humanoid": 0.03}
 
 
 class Studio:
@@ -143,9 +147,11 @@ def object_rows(
 
 
 def jitter_rig(rig: Rig, rng: np.random.Generator) -> Rig:
-    """The rig as another body might carry it: cameras turned, moved and zoomed a little, all heights scaled."""
+    """The rig as another body might carry it: turned, moved and zoomed cameras, other heights, the body leaning."""
     height = float(rng.uniform(0.9, 1.1))
-    return replace(rig, cameras=tuple(_jitter_camera(camera, rng, height) for camera in rig.cameras))
+    jittered = replace(rig, cameras=tuple(_jitter_camera(camera, rng, height) for camera in rig.cameras))
+    roll, pitch = rng.normal(0.0, _BODY_TILT_RAD[rig.name], 2).tolist()
+    return tilted(jittered, roll, pitch, float(rng.normal(0.0, _BODY_RISE_M[rig.name])))
 
 
 def _jitter_camera(camera: Camera, rng: np.random.Generator, height: float) -> Camera:

@@ -270,16 +270,28 @@ def _barrier(p: Parts, rng: np.random.Generator, length: float, width: float, he
         p.add("ellipsoid", (0.07, 0.07, 0.07), (sx * x, 0.0, height - 0.07), (1.0, 0.65, 0.1))
 
 
-_BOX_PAINT = np.array(
-    [
-        *((0.62, 0.46, 0.28), (0.55, 0.40, 0.22), (0.2, 0.35, 0.62), (0.72, 0.15, 0.12)),
-        *((0.85, 0.72, 0.15), (0.2, 0.5, 0.28), (0.8, 0.8, 0.78), (0.3, 0.32, 0.35)),
-    ]
-)
+BOX_PAINT: dict[str, Rgb] = {
+    "brown": (0.50, 0.34, 0.18),
+    "blue": (0.12, 0.28, 0.70),
+    "red": (0.76, 0.10, 0.09),
+    "yellow": (0.90, 0.78, 0.12),
+    "green": (0.13, 0.52, 0.20),
+    "white": (0.86, 0.86, 0.84),
+    "grey": (0.36, 0.37, 0.39),
+    "orange": (0.93, 0.45, 0.07),
+    "purple": (0.45, 0.18, 0.58),
+}
+_BOX_PAINT = np.array(list(BOX_PAINT.values()))
+
+
+def box_colour(style_seed: int) -> str:
+    """The name in BOX_PAINT of the colour of a box with this style."""
+    rng = np.random.default_rng([style_seed, int(ObjectClass.BOX)])
+    return list(BOX_PAINT)[rng.integers(len(BOX_PAINT))]
 
 
 def _box(p: Parts, rng: np.random.Generator, length: float, width: float, height: float) -> None:
-    rgb = np.asarray(_BOX_PAINT[rng.integers(len(_BOX_PAINT))] + rng.normal(0, 0.05, 3))
+    rgb = np.asarray(_BOX_PAINT[rng.integers(len(_BOX_PAINT))] + rng.normal(0, 0.03, 3))
     x, y = length / 2, width / 2
     p.box((-x, -y, 0.0), (x, y, height * 0.92), _rgb(rgb))
     p.box((-x, -y, height * 0.92), (x, y, height), _rgb(rgb * rng.uniform(0.6, 1.25)))

@@ -203,12 +203,15 @@ def _barrier_size(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _boxes_on(rng: np.random.Generator, table: DetectedObject) -> list[DetectedObject]:
+    """Boxes anywhere on a table, most of a size that two hands can lift."""
     boxes = []
-    for side in (-0.3, 0.25):
-        if rng.random() < 0.6:
-            size = float(rng.uniform(0.14, min(0.4, table.width * 0.6)))
-            height = float(rng.uniform(0.12, 0.35))
-            place = Pose2(table.x, table.y, table.yaw) @ Pose2(side * table.length, 0.0, float(rng.normal(0, 0.3)))
+    for side in (-0.3, 0.0, 0.3):
+        if rng.random() < 0.5:
+            largest = 0.22 if rng.random() < 0.7 else min(0.4, 0.6 * table.width, 0.28 * table.length)
+            size = float(rng.uniform(0.14, largest))
+            height = float(rng.uniform(0.12, 1.2 * largest))
+            across = float(rng.uniform(-1, 1)) * (table.width / 2 - size / 2 - 0.02)
+            place = Pose2(table.x, table.y, table.yaw) @ Pose2(side * table.length, across, float(rng.normal(0, 0.3)))
             z = table.z + table.height / 2 + height / 2
             width = size * float(rng.uniform(0.7, 1.0))
             boxes.append(DetectedObject(ObjectClass.BOX, 1.0, place.x, place.y, z, place.yaw, size, width, height))
