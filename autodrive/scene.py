@@ -149,7 +149,11 @@ class GroundMarkings:
 
 @dataclass(frozen=True, slots=True)
 class EgoState:
-    """The body's own motion at ``stamp_ns``: pose of base_link in ``map``, speed along x, and derivatives."""
+    """The body's own motion at ``stamp_ns``: pose of base_link in ``map``, speed along x, and derivatives.
+
+    ``roll``, ``pitch`` [rad] and ``rise`` [m]: how the part that carries the cameras leans, and how much higher than
+    nominal it stands (``autodrive.rig.tilted``); base_link itself stays level.
+    """
 
     stamp_ns: int
     pose: Pose2
@@ -158,6 +162,9 @@ class EgoState:
     acceleration: float = 0.0
     steering: float = 0.0
     lateral_speed: float = 0.0
+    roll: float = 0.0
+    pitch: float = 0.0
+    rise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
