@@ -1,4 +1,4 @@
-"""Training losses: focal loss on centres, L1 on boxes, Huber on velocities, weighted cross-entropy on the ground."""
+"""Training losses: focal on centres, L1 on boxes, logistic on fronts, Huber on velocities, cross-entropy on ground."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ GROUND_POSITIVE_WEIGHT = {
     GroundClass.FREE: 1.0,
     GroundClass.LANE_MARKING: 3.0,
     GroundClass.CROSSWALK: 3.0,
-    GroundClass.STOP_LINE: 4.0,
+    GroundClass.STOP_LINE: 15.0,  # two orders of magnitude rarer than lane markings
 }
-WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 0.7, "velocity": 2.0, "ground": 2.0}
+WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 1.0, "velocity": 2.0, "ground": 2.0}
 # in units of VELOCITY_SCALE: quadratic below, linear above
 VELOCITY_KNEE = 0.5
+# the ray angle only decides which end of the box is its front: a choice of two, and L1 would settle between them
+RAY_SHARPNESS = 4.0
 BOX_PARTS = {"offset": OFFSET, "z": Z, "size": LOG_SIZE, "axis": AXIS, "ray": RAY, "velocity": VELOCITY}
 
 
@@ -37,11 +39,14 @@ def perception_losses(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
     """The loss parts by name; their sum weighted by WEIGHTS is what is minimised."""
     heat, box, ground = (o.float() for o in outputs)
     difference = box - batch.box
+    # counted once although it has two channels
+    front = F.softplus(-RAY_SHARPNESS * (box[:, RAY] * batch.box[:, RAY]).sum(1, keepdim=True)) / 2
     velocity = difference[:, VELOCITY] / VELOCITY_SCALE
     # most objects stand still: the median velocity, which L1 asks for, is zero whatever the images show
     error = torch.cat(
         [
-            difference[:, : VELOCITY.start].abs(),
+            difference[:, : RAY.start].abs(),
+            front.expand(-1, 2, -1, -1),
             F.smooth_l1_loss(velocity, torch.zeros_like(velocity), reduction="none", beta=VELOCITY_KNEE),
         ],
         1,

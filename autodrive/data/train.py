@@ -25,6 +25,7 @@ from autodrive.data.checkpoint import Progress, load_checkpoint, save_checkpoint
 from autodrive.data.dataset import Batch, Source, TrainingBatches, normalise
 from autodrive.data.losses import WEIGHTS, perception_losses, total_loss
 from autodrive.data.replicas import GradientExchange
+from autodrive.data.warm_start import load_exported
 from autodrive.errors import ConfigError
 from autodrive.vision.network import VisionNetwork
 
@@ -36,6 +37,7 @@ WARM_UP_STEPS = 60
 AVERAGE_DECAY = 0.998
 FINAL_RATE = 0.01
 MANY_STEPS = 10**7
+WARM_START_BATCHES = 12
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class TrainConfig:
 
     Every source gets an equal share of each batch, and every one of ``processes`` works on its part of the batch, with
     ``threads`` for arithmetic and ``workers`` to load samples (0: in line). ``validate_every`` is the share of the
-    budget after which the averaged weights are scored.
+    budget after which the averaged weights are scored. ``start`` is the manifest of a network to go on from.
     """
 
     sources: tuple[Source, ...]
@@ -58,6 +60,7 @@ class TrainConfig:
     threads: int = 1
     workers: int = 1
     resume: bool = False
+    start: Path | None = None
     checkpoint_minutes: float = 3.0
     validate_every: float = 0.2
     bfloat16: bool = True
@@ -105,6 +108,13 @@ class Trainer:
         vectors = [p for p in self.network.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+
+    def warm_start(self, manifest: Path) -> None:
+        """Take the weights of a shipped network."""
+        first = TrainingBatches(self.config.sources, self.config.batch_size, self.config.seed, WARM_START_BATCHES)
+        batches = (first[k] for k in range(WARM_START_BATCHES))
+        load_exported(manifest, self.network, batches, lambda _, batch: self._forward(batch))
+        self.average.load_state_dict(self.network.state_dict())
 
     def step(self, batch: Batch, step: int, done: float) -> dict[str, float]:
         """One update; returns the loss parts. A batch whose gradient is not finite changes nothing.
@@ -210,6 +220,8 @@ def _run(
     start = Progress(0, 0.0, config.seed)
     if config.resume and checkpoint.exists():
         start = load_checkpoint(checkpoint, trainer.network, trainer.average, trainer.optimizer)
+    elif config.start:
+        trainer.warm_start(config.start)
     clock, log = _Clock(config, start), _Log(config.out, report)
     step, done = start.step, clock.done(start.step)
     for batch in _batches(config, rank, start):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodrive.errors import EngineError
-from autodrive.inference.manifest import Manifest, TensorSpec, load_manifest, sha256_hex
+from autodrive.inference.manifest import Manifest, TensorSpec, read_network
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -37,17 +37,7 @@ def load_engine(manifest_path: Path, runtime: str = "onnxruntime", threads: int 
     The file's sha256 must equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and
     outputs must be the manifest's. Raises EngineError otherwise.
     """
-    manifest = load_manifest(manifest_path)
-    file = manifest_path.parent / manifest.file
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise EngineError(f"engine file {file}: {error.strerror}; {manifest_path} names it") from error
-    if (digest := sha256_hex(data)) != manifest.sha256:
-        raise EngineError(
-            f"engine file {file} is corrupted or not the one that {manifest_path} describes: "
-            f"sha256 {digest}, expected {manifest.sha256}; restore both from the same release"
-        )
+    manifest, data = read_network(manifest_path)
     if runtime == "onnxruntime":
         from autodrive.inference.onnx_engine import OnnxEngine  # a runtime is imported only where it is used
 

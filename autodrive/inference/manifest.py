@@ -95,6 +95,22 @@ def load_manifest(path: Path) -> Manifest:
     return Manifest(**values)
 
 
+def read_network(path: Path) -> tuple[Manifest, bytes]:
+    """A manifest and the file that it describes; raises EngineError unless the file's sha256 is the stated one."""
+    manifest = load_manifest(path)
+    file = path.parent / manifest.file
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise EngineError(f"engine file {file}: {error.strerror}; {path} names it") from error
+    if (digest := sha256_hex(data)) != manifest.sha256:
+        raise EngineError(
+            f"engine file {file} is corrupted or not the one that {path} describes: "
+            f"sha256 {digest}, expected {manifest.sha256}; restore both from the same release"
+        )
+    return manifest, data
+
+
 def _check_types(document: Mapping[str, Any], path: Path) -> None:
     expected: dict[str, type] = {
         **dict.fromkeys(("name", "file", "sha256"), str),

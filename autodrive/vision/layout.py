@@ -9,8 +9,9 @@ PIXEL_MEAN = (128.0, 128.0, 128.0)
 PIXEL_STD = (64.0, 64.0, 64.0)
 
 # Channels of the box head. offset: cells from the cell's centre; z: box centre [m]; log of sizes in metres;
-# axis: sine and cosine of twice the yaw; ray: sine and cosine of the yaw minus the azimuth of the cell's centre, which
-# is what an image shows; velocity: over ground in base_link axes [m/s].
+# axis: sine and cosine of twice the yaw; ray: a vector (sine, cosine) towards the yaw minus the azimuth of the cell's
+# centre, which is what an image shows, the longer the surer the network is of which end is the front; velocity: over
+# ground in base_link axes [m/s].
 BOX_CHANNELS = (
     *("offset_x", "offset_y", "z", "log_length", "log_width", "log_height"),
     *("axis_sin", "axis_cos", "ray_sin", "ray_cos", "velocity_x", "velocity_y"),

@@ -30,6 +30,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of each training process")
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment samples")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start", type=Path, help="manifest of a network to go on from, e.g. engines/vision.yaml")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate; half of it to go on from one")
     parser.add_argument("--rigs", type=Path, default=RIGS, help="folder with car.yaml and humanoid.yaml")
     parser.add_argument("--generate", action="store_true", help="first make the samples that --data lacks")
     parser.set_defaults(run=run)
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         threads=args.threads,
         workers=args.workers,
         resume=args.resume,
+        start=args.start,
+        learning_rate=args.rate,
     )
     with tqdm(total=1000, unit="permille", desc="train", mininterval=5.0) as bar:
 
