@@ -14,7 +14,6 @@ from autodrive.planning.reference_path import ReferencePath
 from autodrive.scene import ROAD_USERS, EgoState, Forecast, ObjectClass, TrackedObject
 
 MOVED_SPEED = 1.2  # a track that was once faster than this is traffic, not a parked car
-REST_SPEED = 0.15
 FORGET_S = 5.0
 CLEAR_NS = 800_000_000  # estimates from afar are noisy: what makes a car a parked one must last
 LANE_HALF_M = 1.65
@@ -52,7 +51,7 @@ class Behaviour:
         """Update waiting times; patience grows at rest and drains at half that rate when moving."""
         dt = 0.0 if self._last_ns is None else min(max((ego.stamp_ns - self._last_ns) * 1e-9, 0.0), 1.0)
         self._last_ns = ego.stamp_ns
-        if ego.speed < REST_SPEED:
+        if ego.speed < self._config.standstill:
             self.waited_s += dt
             self.patience_s = min(self.patience_s + dt, 20.0)
         else:
@@ -109,7 +108,7 @@ class Behaviour:
         excess = self.patience_s - self._config.deadlock_wait_s
         if excess <= 0:
             return {}
-        scale = max(1.0 - excess / 8.0, 0.4)
+        scale = max(1.0 - excess / 8.0, self._config.least_margin_scale)
         return {f.track.track_id: scale for f in forecasts if f.track.speed < 0.8}
 
     def rules(

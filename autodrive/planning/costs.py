@@ -15,7 +15,6 @@ from autodrive.planning.speed_profile import RollOut
 
 Mask = NDArray[np.bool_]
 
-AT_REST = 0.3  # slower than this, who touches us does so of their own motion
 LANE_KEEPING_M = 0.5  # waiting further than this from the route means standing in somebody else's lane
 CREEP = 1.5
 
@@ -37,7 +36,7 @@ def evaluate(
     s, v = roll_out.s[:, ::stride], roll_out.speed[:, ::stride]
     time = np.arange(s.shape[1]) * stride * config.dt
     slack = _along(conflicts.total(), conflicts.s, path, s)
-    moving = v > AT_REST
+    moving = v > config.rest_speed
     violation = np.maximum(-slack, 0.0)
     feasible = np.asarray(~((violation > 0) & moving).any(axis=1))
     severity = (np.minimum(violation, 1.5) * (v + 0.5) * np.exp(-time / 3.0)).sum(axis=1)

@@ -27,14 +27,7 @@ from autodrive.scene import ObjectClass
 
 Mask = NDArray[np.bool_]
 
-NUDGES = (0.4, 0.8, -0.4, -0.8)
-DETOURS = (1.2, 1.6, 2.0, 2.5, 3.0, 3.5, -1.2)
-LEAVES_LANE_M = 1.0
-TIGHT_SPEED = 2.5  # m/s; below this, paths near full lock are worth trying
-MERGE_GAP_M = 12.0  # no returning to the lane between obstacles nearer than this
-LOOK_AHEAD_M = 45.0
 QUEUE_M = 18.0  # a car that stands this near to a junction may wait for its turn
-JUNCTION_BEND = 0.05  # 1/m: a route bends like this only where it turns off
 SLOW_SPEED = 5.5  # m/s; a cyclist below this is worth overtaking
 
 
@@ -48,7 +41,8 @@ def base_paths(
 ) -> Paths:
     """Path 0 continues the last plan (or equals path 1), path 1 returns to the route."""
     effort = abs(lateral.d) + 4.0 * abs(lateral.slope)
-    centre = return_profile(lateral, s, shift_length(effort, speed, config.max_path_curvature * 0.7, 1.8))
+    length = shift_length(effort, speed, config.max_path_curvature * 0.7, 1.8, config.shifts.min_length)
+    centre = return_profile(lateral, s, length)
     kept = centre if memory is None else np.interp(s, memory.s, memory.d)
     target = np.array([0.0 if memory is None else memory.target, 0.0])
     returns = np.array([-np.inf if memory is None else memory.returns_at, -np.inf])
@@ -71,10 +65,10 @@ def find_people(conflicts: Conflicts, obstacles: Obstacles, config: PlannerConfi
 
 
 def _first_stretch(conflicts: Conflicts, blocked: Mask, config: PlannerConfig) -> Blockage | None:
-    at = conflicts.s[blocked & (conflicts.s < conflicts.s[0] + LOOK_AHEAD_M)]
+    at = conflicts.s[blocked & (conflicts.s < conflicts.s[0] + config.shifts.look_ahead)]
     if len(at) == 0:
         return None
-    gaps = np.flatnonzero(np.diff(at) > MERGE_GAP_M)
+    gaps = np.flatnonzero(np.diff(at) > config.shifts.merge_gap)
     last = at[gaps[0]] if len(gaps) else at[-1]
     return Blockage(float(at[0]) - config.conflict_step, float(last) + config.conflict_step)
 
@@ -108,17 +102,18 @@ def with_detours(
     config: PlannerConfig,
 ) -> Paths:
     """``paths`` and ways around the blockage: nudges inside the lane, and wide ones where ``leave_lane``."""
-    offsets = NUDGES + (DETOURS if leave_lane else ())
+    shifts = config.shifts
+    offsets = shifts.nudges + (shifts.detours if leave_lane else ())
     styles = [(config.max_path_curvature * 0.8, 1.6)]
-    if speed < TIGHT_SPEED:
+    if speed < shifts.tight_speed:
         styles.append((config.max_path_curvature * 1.15, 0.0))
     d, returns = [paths.d], [paths.returns_at]
     for curvature, comfort_s in styles:
         for offset in offsets:
-            length = shift_length(offset, speed, curvature, comfort_s)
+            length = shift_length(offset, speed, curvature, comfort_s, shifts.min_length)
             ramp, back = detour_profile(paths.s, offset, blockage, length)
             d.append((paths.d[1] + ramp)[None])
-            returns.append(np.array([back if abs(offset) > LEAVES_LANE_M else -np.inf]))
+            returns.append(np.array([back if abs(offset) > shifts.leaves_lane else -np.inf]))
     target = np.concatenate([paths.target, offsets * len(styles)])
     return sample_paths(reference, paths.s, np.concatenate(d), target, np.concatenate(returns))
 
@@ -145,7 +140,7 @@ def may_leave_lane(
         if inside and abs(d) < config.footprint.width / 2 + track.width / 2 + 0.4:
             ahead = np.arange(s, s + QUEUE_M, 1.0)
             bend = float(np.abs(reference.at(ahead)[3]).max())
-            before_junction = bend > JUNCTION_BEND or any(s - 2.0 < at < s + QUEUE_M for at in junctions)
+            before_junction = bend > config.shifts.junction_bend or any(s - 2.0 < at < s + QUEUE_M for at in junctions)
             # every object is asked, so that each one's time at rest is counted
             allowed &= behaviour.may_pass(track, d, before_junction)
     return allowed

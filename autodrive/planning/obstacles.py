@@ -148,6 +148,8 @@ def _boxes(
     lateral = {ObjectClass.PEDESTRIAN: config.pedestrian_margin, ObjectClass.CYCLIST: config.pedestrian_margin}
     lateral |= dict.fromkeys(VEHICLES, config.vehicle_margin)
     base = np.array([lateral.get(t.label, config.static_margin) + 0.2 * min(t.position_std_m, 1.0) for t in tracks])
+    person = np.array([t.label == ObjectClass.PEDESTRIAN for t in tracks], dtype=bool)
+    along = np.where(person, config.pedestrian_longitudinal_margin, config.longitudinal_margin)
     scale = np.array([margin_scale.get(t.track_id, 1.0) for t in tracks])
     size = np.array([(t.length / 2, t.width / 2) for t in tracks]).reshape(-1, 2)
     moving = np.where(static, 0.0, 1.0)[:, None] * times[None, :]
@@ -166,6 +168,6 @@ def _boxes(
         flat(poses[..., 2]),
         flat(half_length),
         flat(size[owner, 1][:, None]),
-        flat(scale_row * config.longitudinal_margin),
+        flat(scale_row * along[owner][:, None]),
         flat(across),
     )

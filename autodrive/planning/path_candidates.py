@@ -86,10 +86,10 @@ def detour_profile(s: Array, offset: float, blockage: Blockage, length: float) -
     return d, back + length
 
 
-def shift_length(offset: float, speed: float, max_curvature: float, comfort_s: float) -> float:
+def shift_length(offset: float, speed: float, max_curvature: float, comfort_s: float, shortest: float = 3.0) -> float:
     """Metres that a lateral shift needs: bounded by curvature when slow and by time when fast."""
     tight = float(np.sqrt(QUINTIC_PEAK * abs(offset) / max_curvature))
-    return max(tight, 3.0, speed * comfort_s)
+    return max(tight, shortest, speed * comfort_s)
 
 
 def _smooth_step(u: Array) -> Array:

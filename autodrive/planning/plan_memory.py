@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodrive.geometry import Array
+from autodrive.planning.config import PlannerConfig
 from autodrive.planning.path_candidates import LateralState
 
-LOST_M = 0.7  # further than this from the planned path, planning starts from the measured pose
 FRESH_S = 1.0
 
 
@@ -26,12 +26,14 @@ class PlanMemory:
     acceleration: Array
     dt: float
 
-    def lateral_state(self, s: float, d: float) -> LateralState | None:
+    def lateral_state(self, s: float, d: float, config: PlannerConfig) -> LateralState | None:
         """The planned offset and its derivatives at ``s``; None if the body (at offset ``d``) is not on that path."""
-        near = np.interp(s + np.array([-1.0, 0.0, 1.0]), self.s, self.d)
-        if abs(near[1] - d) >= LOST_M:
+        step = config.conflict_step
+        near = np.interp(s + step * np.array([-1.0, 0.0, 1.0]), self.s, self.d)
+        if abs(near[1] - d) >= config.lost:
             return None
-        return LateralState(float(near[1]), float(near[2] - near[0]) / 2, float(near[0] - 2 * near[1] + near[2]))
+        bend = float(near[0] - 2 * near[1] + near[2]) / step**2
+        return LateralState(float(near[1]), float(near[2] - near[0]) / (2 * step), bend)
 
     def acceleration_at(self, stamp_ns: int) -> float:
         """What the last plan meant to do now: smoother than what is measured; 0 if the plan is old."""

@@ -1,4 +1,4 @@
-"""The car planner: candidate paths beside the route, speed policies on each, checked against everything predicted."""
+"""The planner: candidate paths beside the route, speed policies on each, checked against everything predicted."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ from autodrive.planning.selection import choose, reason_of
 from autodrive.planning.speed_profile import RollOut, roll_out, speed_limit
 from autodrive.scene import EgoState, Forecast, GroundGrid, GroundMarkings, Route, Trajectory
 
-NEAR_ROUTE_M = 9.0
-GROUND_HALF_WIDTH_M = 0.8
-AT_REST = 0.15
-
 
 class Planner:
     """Plans one trajectory per call. Deterministic: time is only what the ego stamps say."""
@@ -42,9 +38,9 @@ class Planner:
         """Start on a new route and forget everything; raises InputError for a degenerate polyline or speed limit."""
         if not (math.isfinite(route.speed_limit) and route.speed_limit > 0):
             raise InputError(f"route {route.name!r}: speed_limit must be positive m/s, got {route.speed_limit}")
-        self._reference = build_reference_path(route.points)
+        self._reference = build_reference_path(route.points, self.config.reference)
         self._speed_limit = min(route.speed_limit, self.config.max_speed)
-        self._ground = GroundMemory(self._reference)
+        self._ground = GroundMemory(self._reference, self.config.ground)
         self._behaviour = Behaviour(self.config)
         self._ego_s: float | None = None
         self._memory: PlanMemory | None = None
@@ -74,7 +70,7 @@ class Planner:
         cap = min(self._speed_limit, blind, config.unmarked_speed if markings is None else np.inf)
         rules = self._behaviour.rules(ego, ego_s, s, reference, self._ground, forecasts, cap)
         obstacles = self._obstacles(ego, ego_s, forecasts)
-        lateral = None if self._memory is None else self._memory.lateral_state(ego_s, ego_d)
+        lateral = None if self._memory is None else self._memory.lateral_state(ego_s, ego_d, config)
         memory = None if lateral is None else self._memory
         lateral = lateral or LateralState(ego_d, math.tan(max(min(heading, 0.8), -0.8)), 0.0)
         paths = detours.base_paths(reference, s, lateral, memory, ego.speed, config)
@@ -97,7 +93,7 @@ class Planner:
 
         def near(points: Array) -> Array:
             distance = (points[:, :1] - rx) ** 2 + (points[:, 1:] - ry) ** 2
-            return np.asarray(distance.min(axis=1) < NEAR_ROUTE_M**2)
+            return np.asarray(distance.min(axis=1) < config.near_route**2)
 
         scale = dict.fromkeys(self._memory.yields_to if self._memory else (), config.yield_margin_scale)
         scale |= self._behaviour.margin_scale(forecasts)
@@ -113,7 +109,7 @@ class Planner:
     ) -> Paths:
         """``paths``, with ways around what blocks or slows the return to the route, if anything does."""
         config, reference = self.config, self._route_reference()
-        free = self._ground.free_along(paths.s, paths.d, GROUND_HALF_WIDTH_M)
+        free = self._ground.free_along(paths.s, paths.d, config.ground.half_width)
         leave_lane = True
         blockage = detours.find_blockage(conflicts, self._free_blocked(paths, free)[1], config)
         if blockage is not None:
@@ -136,7 +132,8 @@ class Planner:
         config = self.config
         hurry = min(max(self._behaviour.patience_s - config.deadlock_wait_s, 0.0) / 5.0, 1.0)
         ahead = paths.s - paths.s[0]
-        bad = (free < config.free_threshold * (1.0 - hurry)) & (ahead > config.footprint.front + 0.5)
+        bad = free < config.free_threshold * (1.0 - config.ground_lenience * hurry)
+        bad &= ahead > config.footprint.front + config.ground.ignored
         bad &= ahead < config.free_range
         reach = round(config.footprint.front / config.path_step)
         padded = np.pad(bad, ((0, 0), (0, reach)))
@@ -154,10 +151,10 @@ class Planner:
     ) -> Trajectory:
         """Roll out every policy on every path, pick the best, remember it."""
         config, goal_s = self.config, self._route_reference().goal_s
-        free = self._ground.free_along(paths.s, paths.d, GROUND_HALF_WIDTH_M)
+        free = self._ground.free_along(paths.s, paths.d, config.ground.half_width)
         static_stop = self._static_stop(ego_s, paths, conflicts, obstacles, free)
         # a body at rest sets off only for a worthwhile stretch: else noise in where others stand makes it creep
-        room = config.restart_room if ego.speed < AT_REST else 0.0
+        room = config.restart_room if ego.speed < config.standstill else 0.0
         obstructed = np.minimum(static_stop, rules.stop)
         stops = np.minimum(np.where(obstructed < ego_s + room, ego_s, obstructed), goal_s)
         ids = tuple(obstacles.tracks[i].track_id for i in conflicts.moving_tracks)
@@ -187,7 +184,7 @@ class Planner:
             config.dt,
         )
         end_s = float(rolled.s[best, -1])
-        reason = reason_of(choice, end_s, paths, static_stop, rules, goal_s, fallback)
+        reason = reason_of(choice, end_s, paths, static_stop, rules, goal_s, fallback, config)
         return self._trajectory(ego, paths, p, rolled, best, reason, fallback)
 
     def _static_stop(
@@ -198,7 +195,7 @@ class Planner:
         queue = detours.behind_traffic(self._route_reference(), ego_s, obstacles, self._behaviour, config)
         gap = config.stop_gap if queue else config.static_stop_gap
         blocked = np.where(self._free_blocked(paths, free), -1.0, 1.0)
-        return np.minimum(conflicts.first_static() - gap, first_blocked(paths.s, blocked) - 1.0)
+        return np.minimum(conflicts.first_static() - gap, first_blocked(paths.s, blocked) - config.ground.stop_gap)
 
     def _trajectory(
         self, ego: EgoState, paths: Paths, p: int, rolled: RollOut, best: int, reason: str, fallback: bool

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import solveh_banded
 
 from autodrive.errors import InputError
 from autodrive.geometry import Array, wrap_angle
-
-SMOOTHING_STEP_M = 1.0
-# third-difference penalty: passes bends longer than about 10 m, removes the 0.1 m rounding of the vertices
-SMOOTHING_WEIGHT = 18.0
-SAMPLE_STEP_M = 0.5
-EXTENSION_M = 80.0
+from autodrive.planning.config import ReferenceConfig
 
 
 @dataclass(frozen=True)
 class ReferencePath:
-    """Samples every ``SAMPLE_STEP_M`` metres in ``map``: s, x, y, yaw (unwrapped), curvature, each (N,).
+    """Samples every ``config.sample_step`` metres in ``map``: s, x, y, yaw (unwrapped), curvature, each (N,).
 
     ``s`` is 0 at the route's first point and ``goal_s`` at its last; samples continue straight before and after.
     """
@@ -31,10 +26,11 @@ class ReferencePath:
     yaw: Array
     curvature: Array
     goal_s: float
+    config: ReferenceConfig = field(default_factory=ReferenceConfig)
 
     def at(self, s: Array) -> tuple[Array, Array, Array, Array]:
         """Interpolate x, y, yaw, curvature at ``s`` of any shape; clamps to the extended ends."""
-        position = np.clip((np.asarray(s) - self.s[0]) / SAMPLE_STEP_M, 0, len(self.s) - 1.001)
+        position = np.clip((np.asarray(s) - self.s[0]) / self.config.sample_step, 0, len(self.s) - 1.001)
         low = position.astype(np.intp)
         w = position - low
         x, y, yaw, curvature = ((1 - w) * v[low] + w * v[low + 1] for v in (self.x, self.y, self.yaw, self.curvature))
@@ -46,10 +42,10 @@ class ReferencePath:
         if hint_s is None:
             candidates &= (self.s >= -1.0) & (self.s <= self.goal_s + 1.0)
         else:
-            candidates &= (self.s >= hint_s - 6.0) & (self.s <= hint_s + 12.0)
+            candidates &= (self.s >= hint_s - self.config.search_behind) & (self.s <= hint_s + self.config.search_ahead)
         distance = np.hypot(self.x - x, self.y - y)
         # where the route passes twice, the stretch that runs our way is meant
-        distance = distance + 3.0 * (1.0 - np.cos(self.yaw - yaw))
+        distance = distance + self.config.heading_weight * (1.0 - np.cos(self.yaw - yaw))
         distance[~candidates] = np.inf
         i = int(np.argmin(distance))
         ahead = math.cos(self.yaw[i]) * (x - self.x[i]) + math.sin(self.yaw[i]) * (y - self.y[i])
@@ -70,30 +66,31 @@ class ReferencePath:
         return (self.s[i] + c * dx + s * dy).reshape(shape), (c * dy - s * dx).reshape(shape)
 
 
-def build_reference_path(points: Array) -> ReferencePath:
+def build_reference_path(points: Array, config: ReferenceConfig | None = None) -> ReferencePath:
     """Smooth a polyline (N, 2) in ``map``; raises InputError when it is no path.
 
     Whittaker smoothing of equidistant samples (a third-difference penalty keeps circles circles), both ends held.
     """
+    config = config or ReferenceConfig()
     points = np.asarray(points, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise InputError(f"route: expected at least two finite points (N, 2), got an array of shape {points.shape}")
     steps = np.hypot(*np.diff(points, axis=0).T)
     points = points[np.concatenate([[True], steps > 1e-3])]
     length = float(np.hypot(*np.diff(points, axis=0).T).sum())
-    if length < 2.0:
-        raise InputError(f"route: it is {length:.2f} m long, give at least 2 m")
-    coarse = _resample(points, SMOOTHING_STEP_M)
-    smooth = np.stack([_whittaker(coarse[:, 0]), _whittaker(coarse[:, 1])], axis=1)
-    fine = _resample(smooth, SAMPLE_STEP_M)
-    goal_s = (len(fine) - 1) * SAMPLE_STEP_M
-    fine = _extend(fine)
+    if length < config.min_length:
+        raise InputError(f"route: it is {length:.2f} m long, give at least {config.min_length:g} m")
+    coarse = _resample(points, config.smoothing_step)
+    smooth = np.stack([_whittaker(column, config.smoothing_weight) for column in coarse.T], axis=1)
+    fine = _resample(smooth, config.sample_step)
+    goal_s = (len(fine) - 1) * config.sample_step
+    fine = _extend(fine, config)
     tangent = np.gradient(fine, axis=0)
     yaw = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
-    curvature = np.gradient(yaw) / SAMPLE_STEP_M
+    curvature = np.gradient(yaw) / config.sample_step
     curvature = np.convolve(np.pad(curvature, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-    s = np.arange(len(fine), dtype=np.float64) * SAMPLE_STEP_M - EXTENSION_M
-    return ReferencePath(s, fine[:, 0], fine[:, 1], yaw, curvature, goal_s)
+    s = np.arange(len(fine), dtype=np.float64) * config.sample_step - config.extension
+    return ReferencePath(s, fine[:, 0], fine[:, 1], yaw, curvature, goal_s, config)
 
 
 def _resample(points: Array, step: float) -> Array:
@@ -104,7 +101,7 @@ def _resample(points: Array, step: float) -> Array:
     return np.stack([np.interp(at, s, points[:, 0]), np.interp(at, s, points[:, 1])], axis=1)
 
 
-def _whittaker(values: Array) -> Array:
+def _whittaker(values: Array, weight: float) -> Array:
     """Minimise sum (v - values)^2 + weight * sum (third difference)^2, with heavy weights on both ends."""
     n = len(values)
     if n < 5:
@@ -117,16 +114,16 @@ def _whittaker(values: Array) -> Array:
     for i, a in enumerate(difference):
         for j, b in enumerate(difference):
             if j >= i:
-                bands[3 - (j - i), j : j + n - 3] += SMOOTHING_WEIGHT * a * b
+                bands[3 - (j - i), j : j + n - 3] += weight * a * b
     return np.asarray(solveh_banded(bands, weights * values))
 
 
-def _extend(points: Array) -> Array:
-    """Continue straight by ``EXTENSION_M`` at both ends."""
-    count = round(EXTENSION_M / SAMPLE_STEP_M)
+def _extend(points: Array, config: ReferenceConfig) -> Array:
+    """Continue straight by ``config.extension`` at both ends."""
+    count = round(config.extension / config.sample_step)
     head = points[0] - points[min(2, len(points) - 1)]
     tail = points[-1] - points[max(-3, -len(points))]
-    steps = np.arange(1, count + 1)[:, None] * SAMPLE_STEP_M
+    steps = np.arange(1, count + 1)[:, None] * config.sample_step
     before = points[0] + steps[::-1] * head / np.hypot(*head)
     after = points[-1] + steps * tail / np.hypot(*tail)
     return np.concatenate([before, points, after])

@@ -14,7 +14,6 @@ from autodrive.planning.plan_memory import PlanMemory
 from autodrive.planning.policies import Choice
 from autodrive.planning.speed_profile import RollOut
 
-WHEEL_LOCK_CURVATURE = 0.25  # 1/m at 0.6 rad less some room for feedback
 NEAR_SAMPLES = 30
 EMERGENCY_PRICE = 5.0
 INFEASIBLE = 1e6
@@ -32,7 +31,7 @@ def choose(
 ) -> tuple[int, bool]:
     """Index of the best candidate, and whether none was free of conflicts (then the least bad one is taken)."""
     path = np.array([choice.path for choice in choices])
-    sharp = np.abs(paths.curvature[:, :NEAR_SAMPLES]).max(axis=1) - WHEEL_LOCK_CURVATURE
+    sharp = np.abs(paths.curvature[:, :NEAR_SAMPLES]).max(axis=1) - config.wheel_lock_curvature
     cost = result.cost + 200.0 * np.maximum(sharp, 0.0)[path]
     cost = cost + _unsteadiness(choices, conflicts, track_ids, memory, config) + _unfinished(path, paths, rolled)
     cost = cost + EMERGENCY_PRICE * np.array([choice.emergency for choice in choices])
@@ -70,18 +69,25 @@ def _unfinished(path: Array, paths: Paths, rolled: RollOut) -> Array:
 
 
 def reason_of(
-    choice: Choice, end_s: float, paths: Paths, static_stop: Array, rules: Rules, goal_s: float, fallback: bool
+    choice: Choice,
+    end_s: float,
+    paths: Paths,
+    static_stop: Array,
+    rules: Rules,
+    goal_s: float,
+    fallback: bool,
+    config: PlannerConfig,
 ) -> str:
     """In a few words, what decided a plan whose roll-out ends at ``end_s``."""
     if fallback or choice.emergency:
         return "emergency stop"
     if choice.yields_to:
         return "yield to track " + ", ".join(map(str, sorted(choice.yields_to)))
-    if rules.stop < np.inf and end_s > rules.stop - 2.0:
+    if rules.stop < np.inf and end_s > rules.stop - config.reason_reach:
         return rules.reason
-    if end_s > static_stop[choice.path] - 2.0:
+    if end_s > static_stop[choice.path] - config.reason_reach:
         return "stop: blocked"
-    if end_s > goal_s - 2.0:
+    if end_s > goal_s - config.reason_reach:
         return "goal"
     if paths.returns_at[choice.path] > paths.s[0]:
         return f"pass at {paths.target[choice.path]:+.1f} m"
