@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-INPUTS = ("requirements.txt", "setup.py", "setup.cfg", "pyproject.toml")
+INPUTS = ("requirements.txt", "requirements-files.txt", "setup.py", "setup.cfg", "pyproject.toml")
 
 # Stands for .venv/bin/python: notes how it was called, and fails or kills its caller when the folder says so.
 PYTHON = """#!/bin/bash
@@ -95,7 +95,7 @@ def test_first_run_does_every_step_and_second_run_only_asks_for_the_messages(mac
     assert machine.setup().returncode == 0
     first = machine.calls()
     assert first[0] == "made venv"
-    assert len(installs(first)) == 2
+    assert len(installs(first)) == 3
     assert first[-1] == "tools/build_interfaces.py"
     again = machine.setup()
     assert again.returncode == 0
@@ -103,7 +103,9 @@ def test_first_run_does_every_step_and_second_run_only_asks_for_the_messages(mac
     assert installs(machine.calls()) == []
 
 
-@pytest.mark.parametrize(("changed", "steps"), [("requirements.txt", 2), ("setup.py", 1)])
+@pytest.mark.parametrize(
+    ("changed", "steps"), [("requirements.txt", 3), ("requirements-files.txt", 2), ("setup.py", 1)]
+)
 def test_only_what_depends_on_a_changed_file_is_done_again(machine: Machine, changed: str, steps: int) -> None:
     machine.setup()
     machine.calls()
@@ -126,7 +128,7 @@ def test_a_failed_step_says_what_to_do_in_one_line_and_is_tried_again(machine: M
     machine.calls()
     assert machine.setup().returncode == 0
     calls = machine.calls()
-    assert len(installs(calls)) == 2
+    assert len(installs(calls)) == 3
     assert "made venv" not in calls
 
 

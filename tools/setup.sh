@@ -85,13 +85,14 @@ virtual_environment() {
 
 wheels() {
     local key
-    key=$(digest requirements.txt)
+    key=$(digest requirements.txt requirements-files.txt)
     is_done wheels "$key" && return
     say "installing the pinned packages (about 1.2 GB; minutes)"
     mkdir -p "$STAMPS" && touch "$STAMPS/wheels.running"
-    if ! "$VENV/bin/python" -m pip install --disable-pip-version-check -r requirements.txt >"$LOGS/wheels.log" 2>&1; then
+    if ! { "$VENV/bin/python" -m pip install --disable-pip-version-check -r requirements.txt &&
+        "$VENV/bin/python" -m pip install --disable-pip-version-check --no-deps -r requirements-files.txt; } >"$LOGS/wheels.log" 2>&1; then
         rm "$STAMPS/wheels.running"
-        fail "pip could not install requirements.txt: $(grep -m1 -E '^ERROR|No space left' "$LOGS/wheels.log" || true)" \
+        fail "pip could not install the pinned packages: $(grep -m1 -E '^ERROR|No space left' "$LOGS/wheels.log" || true)" \
             "Check the network and the disk, then run again (what it printed: $LOGS/wheels.log)"
     fi
     mark_done wheels "$key"
