@@ -60,15 +60,30 @@ def header(stamp: int, frame_id: str) -> Header:
     return Header(stamp=to_time(stamp), frame_id=frame_id)
 
 
-def to_quaternion(yaw: float) -> Quaternion:
-    """A rotation about z."""
-    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
+def to_quaternion(yaw: float, roll: float = 0.0, pitch: float = 0.0) -> Quaternion:
+    """Rz(yaw) Ry(pitch) Rx(roll), as in URDF."""
+    sr, sp, sy, cr, cp, cy = (f(a / 2) for f in (math.sin, math.cos) for a in (roll, pitch, yaw))
+    return Quaternion(
+        x=sr * cp * cy - cr * sp * sy,
+        y=cr * sp * cy + sr * cp * sy,
+        z=cr * cp * sy - sr * sp * cy,
+        w=cr * cp * cy + sr * sp * sy,
+    )
 
 
 def yaw_of(q: Any) -> float:
     """The heading of a quaternion; NaN for one that is not finite."""
     sine, cosine = 2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z)
     return math.atan2(sine, cosine) if math.isfinite(sine + cosine) else math.nan
+
+
+def lean_of(q: Any) -> tuple[float, float]:
+    """Roll and pitch of a quaternion; NaN for one that is not finite."""
+    sine, cosine = 2 * (q.w * q.x + q.y * q.z), 1 - 2 * (q.x * q.x + q.y * q.y)
+    tilt = 2 * (q.w * q.y - q.z * q.x)
+    if not math.isfinite(sine + cosine + tilt):
+        return math.nan, math.nan
+    return math.atan2(sine, cosine), math.asin(min(max(tilt, -1.0), 1.0))
 
 
 def to_pose(x: float, y: float, z: float, yaw: float) -> Pose:

@@ -28,6 +28,7 @@ from autodrive_nodes import contracts
 from autodrive_nodes.message_parts import (  # noqa: F401 (to be had from here too)
     check_finite,
     header,
+    lean_of,
     serialized,
     stamp_ns,
     stamp_of,
@@ -119,9 +120,10 @@ def from_markings(message: PointCloud2) -> GroundMarkings:
 
 
 def to_odometry(ego: EgoState) -> Odometry:
-    """base_link in map."""
+    """base_link in map; what carries the cameras leans as the orientation says, and z is its rise."""
     message = Odometry(header=header(ego.stamp_ns, "map"), child_frame_id="base_link")
-    message.pose.pose = to_pose(ego.pose.x, ego.pose.y, 0.0, ego.pose.yaw)
+    message.pose.pose = to_pose(ego.pose.x, ego.pose.y, ego.rise, ego.pose.yaw)
+    message.pose.pose.orientation = to_quaternion(ego.pose.yaw, ego.roll, ego.pitch)
     twist = message.twist.twist
     twist.linear.x, twist.linear.y, twist.angular.z = ego.speed, ego.lateral_speed, ego.yaw_rate
     return message
@@ -130,14 +132,18 @@ def to_odometry(ego: EgoState) -> Odometry:
 def from_odometry(message: Odometry) -> EgoState:
     """base_link in map; raises InputError for anything not finite."""
     p, twist = message.pose.pose.position, message.twist.twist
-    yaw = yaw_of(message.pose.pose.orientation)
-    check_finite(contracts.ODOMETRY.name, p.x, p.y, yaw, twist.linear.x, twist.linear.y, twist.angular.z)
+    yaw, (roll, pitch) = yaw_of(message.pose.pose.orientation), lean_of(message.pose.pose.orientation)
+    values = (p.x, p.y, p.z, yaw, roll, pitch, twist.linear.x, twist.linear.y, twist.angular.z)
+    check_finite(contracts.ODOMETRY.name, *values)
     return EgoState(
         stamp_ns=stamp_ns(message.header.stamp),
         pose=Pose2(p.x, p.y, yaw),
         speed=twist.linear.x,
         yaw_rate=twist.angular.z,
         lateral_speed=twist.linear.y,
+        roll=roll,
+        pitch=pitch,
+        rise=p.z,
     )
 
 

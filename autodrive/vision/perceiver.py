@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from autodrive.errors import EngineError, InputError
 from autodrive.geometry import Pose2
 from autodrive.inference.engine import Engine
-from autodrive.rig import Rig, projection
+from autodrive.rig import Rig, projection, tilted
 from autodrive.scene import EgoState, GroundClass, GroundGrid, ObjectClass, Perception
 from autodrive.vision.coverage import seen_ground
 from autodrive.vision.decode import DecodeConfig, decode_markings, decode_objects
@@ -22,6 +23,7 @@ from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS
 from autodrive.vision.preprocess import Preprocessor
 
 UNKNOWN_FREE = 0.5
+LEVEL = 1e-3  # rad and m: a body that leans less stands upright
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ class _Remembered:
     pose: Pose2
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Where the cameras look at one moment, and which ground cells (G, G) they see."""
+
+    intrinsics: NDArray[np.float32]
+    extrinsics: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+
+    @staticmethod
+    def of(rig: Rig) -> _View:
+        intrinsics, extrinsics = projection(rig)
+        return _View(intrinsics, extrinsics, seen_ground(rig.extent, GRID_CELLS, intrinsics, extrinsics))
+
+
 class Perceiver:
     """One rig's perception. Its only state is a short ring of earlier features with the poses they were seen from."""
 
@@ -51,14 +67,13 @@ class Perceiver:
         self._engine, self._rig, self._config = engine, rig, config or PerceiverConfig()
         _check_meaning(engine)
         self._preprocess = Preprocessor(rig)
-        self._intrinsics, self._extrinsics = projection(rig)
+        self._upright = _View.of(rig)
         self._extent = rig.extent.as_array()
         features = engine.manifest.output("features")
         self._no_memory = np.zeros([int(size) for size in features.shape], np.float32)
         # what no camera sees is unknown: ground that is as likely free as not, and no paint
-        seen = seen_ground(rig.extent, GRID_CELLS, self._intrinsics, self._extrinsics)
         unknown = np.array([UNKNOWN_FREE if kind == GroundClass.FREE else 0.0 for kind in GroundClass], np.float32)
-        self._seen, self._unknown = seen, unknown[:, None, None]
+        self._unknown = unknown[:, None, None]
         self._ring: deque[_Remembered] = deque()
 
     def reset(self) -> None:
@@ -70,14 +85,15 @@ class Perceiver:
 
         Raises InputError for bad images or ego state; the frame then leaves no trace.
         """
-        if ego is not None and not np.isfinite([ego.pose.x, ego.pose.y, ego.pose.yaw]).all():
-            raise InputError(f"ego pose at {stamp_ns} ns is not finite: {ego.pose}; check the odometry")
+        if ego is not None and not _is_finite(ego):
+            raise InputError(f"ego pose at {stamp_ns} ns is not finite: {ego}; check the odometry")
         begin = time.perf_counter()
         tensors = self._preprocess(images)
         prepared = time.perf_counter()
-        outputs = self._engine.run(self._inputs(tensors, stamp_ns, ego))
+        view = self._view(ego)
+        outputs = self._engine.run(self._inputs(tensors, view, stamp_ns, ego))
         computed = time.perf_counter()
-        ground = GroundGrid(self._rig.extent, np.where(self._seen, outputs["ground"][0], self._unknown))
+        ground = GroundGrid(self._rig.extent, np.where(view.seen, outputs["ground"][0], self._unknown))
         objects = decode_objects(outputs["heat"][0], outputs["box"][0], self._rig.extent, self._config.decode)
         markings = decode_markings(ground, self._config.decode.paint_threshold)
         if ego is not None:
@@ -90,7 +106,14 @@ class Perceiver:
         }
         return Perception(stamp_ns, objects, ground, markings, latency)
 
-    def _inputs(self, images: NDArray[np.float32], stamp_ns: int, ego: EgoState | None) -> dict[str, NDArray[Any]]:
+    def _view(self, ego: EgoState | None) -> _View:
+        if ego is None or max(abs(ego.roll), abs(ego.pitch), abs(ego.rise)) < LEVEL:
+            return self._upright
+        return _View.of(tilted(self._rig, ego.roll, ego.pitch, ego.rise))
+
+    def _inputs(
+        self, images: NDArray[np.float32], view: _View, stamp_ns: int, ego: EgoState | None
+    ) -> dict[str, NDArray[Any]]:
         remembered = self._recall(stamp_ns) if ego is not None else None
         memory, motion, age = self._no_memory, Pose2(0.0, 0.0, 0.0), 0.0
         if remembered is not None and ego is not None:
@@ -99,8 +122,8 @@ class Perceiver:
             age = (stamp_ns - remembered.stamp_ns) * 1e-9
         return {
             "images": images,
-            "intrinsics": self._intrinsics,
-            "optical_from_base": self._extrinsics,
+            "intrinsics": view.intrinsics,
+            "optical_from_base": view.extrinsics,
             "extent": self._extent,
             "memory": memory,
             "previous_from_current": np.array([motion.x, motion.y, motion.yaw], np.float32),
@@ -120,6 +143,10 @@ class Perceiver:
 
     def _remember(self, stamp_ns: int, features: NDArray[np.float32], pose: Pose2) -> None:
         self._ring.append(_Remembered(stamp_ns, features, pose))
+
+
+def _is_finite(ego: EgoState) -> bool:
+    return all(map(math.isfinite, (ego.pose.x, ego.pose.y, ego.pose.yaw, ego.roll, ego.pitch, ego.rise)))
 
 
 def _check_meaning(engine: Engine) -> None:
