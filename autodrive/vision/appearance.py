@@ -1,0 +1,129 @@
+"""What colour an object has, read from the image region in which it lies: a name and how sure it is.
+
+Names are decided per pixel by hue, saturation and brightness, then by majority; light that is not white, shade and the
+objects in front cost confidence, not correctness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from autodrive.geometry import Pose2, box_corners
+from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Rig, projection
+from autodrive.scene import TrackedObject
+
+Array = NDArray[np.float64]
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
+# upper ends of the hues [deg] that belong to a name; red goes round through zero
+_HUE_ENDS = (16.0, 43.0, 70.0, 165.0, 255.0, 300.0, 340.0, 360.0)
+_HUE_NAMES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")
+GREY_SATURATION = 0.28
+BLACK_VALUE, WHITE_VALUE = 0.13, 0.50  # of the brightest hundredth of the images
+# orange and the yellow next to it are called brown when they are pale and dark
+BROWN_HUES, BROWN_SATURATION, BROWN_VALUE = (16.0, 52.0), 0.80, 0.80
+# the middle of a box: its edges are its neighbours', and tracked sizes are not exact
+CORE = 0.62
+MIN_PIXELS = 12
+ENOUGH_PIXELS = 60
+NEAR_M = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """A name of COLOURS and the confidence, 0..1, that a person would call the object so."""
+
+    name: str
+    confidence: float
+
+
+def name_colours(
+    images: NDArray[np.uint8], rig: Rig, base_from_map: Pose2, tracks: Sequence[TrackedObject]
+) -> dict[int, Colour]:
+    """Colours by track id of those tracks that a camera shows well enough.
+
+    ``images`` (N, NETWORK_HEIGHT, NETWORK_WIDTH, 3) RGB are the network's images of ``rig`` (leaning as the body does).
+    """
+    bright = max(float(np.percentile(images, 99)), 1.0)
+    intrinsics, extrinsics = projection(rig)
+    found: dict[int, Colour] = {}
+    counts: dict[int, int] = {}
+    for k, image in enumerate(images):
+        owner = _owners(tracks, base_from_map, intrinsics[k], extrinsics[k])
+        for index in np.unique(owner[owner >= 0]):
+            pixels = image[owner == index]
+            track = tracks[int(index)]
+            # the camera that shows most of it decides
+            if len(pixels) >= MIN_PIXELS and len(pixels) > counts.get(track.track_id, 0):
+                found[track.track_id] = _vote(pixels, bright)
+                counts[track.track_id] = len(pixels)
+    return found
+
+
+def _owners(
+    tracks: Sequence[TrackedObject], base_from_map: Pose2, intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Which track's core each pixel (H, W) shows; -1 for none, and for what a nearer object may hide."""
+    owner = np.full((NETWORK_HEIGHT, NETWORK_WIDTH), -1, np.int64)
+    distance = [np.hypot(*base_from_map.apply(np.array([t.x, t.y]))) for t in tracks]
+    for index in np.argsort(distance, kind="stable")[::-1]:
+        outline = _silhouette(tracks[index], base_from_map, intrinsics, matrix, 1.0)
+        core = _silhouette(tracks[index], base_from_map, intrinsics, matrix, CORE)
+        if outline is None or core is None:
+            continue
+        # what stands in front hides with its whole outline, and is believed only in its middle
+        owner[_filled(outline)] = -1
+        owner[_filled(core)] = index
+    return owner
+
+
+def _silhouette(
+    track: TrackedObject,
+    base_from_map: Pose2,
+    intrinsics: NDArray[np.float32],
+    matrix: NDArray[np.float32],
+    scale: float,
+) -> NDArray[np.int32] | None:
+    """Convex outline in pixels (M, 1, 2) of the track's box, shrunk about its middle; None if it is not before us."""
+    pose = base_from_map @ Pose2(track.x, track.y, track.yaw)
+    ring = box_corners(pose.x, pose.y, pose.yaw, track.length * scale, track.width * scale)
+    half = track.height * scale / 2
+    points = np.vstack([np.column_stack([ring, np.full(4, track.z + s * half)]) for s in (-1, 1)])
+    x, y, depth = (points @ matrix[:, :3].T + matrix[:, 3]).T
+    if depth.min() < NEAR_M:
+        return None
+    fx, fy, cx, cy = intrinsics
+    pixels = np.column_stack([fx * x / depth + cx, fy * y / depth + cy])
+    return cv2.convexHull(np.round(np.clip(pixels, -2000, 2000)).astype(np.int32))
+
+
+def _filled(outline: NDArray[np.int32]) -> NDArray[np.bool_]:
+    mask = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), np.uint8)
+    cv2.fillConvexPoly(mask, outline, 1)
+    return mask.astype(bool)
+
+
+def _vote(pixels: NDArray[np.uint8], bright: float) -> Colour:
+    names = colour_of_pixels(pixels, bright)
+    count = np.bincount(names, minlength=len(COLOURS))
+    best = int(count.argmax())
+    return Colour(COLOURS[best], float(count[best] / len(pixels)) * min(1.0, len(pixels) / ENOUGH_PIXELS))
+
+
+def colour_of_pixels(pixels: NDArray[np.uint8], bright: float) -> NDArray[np.int64]:
+    """Indices into COLOURS (M,) of RGB pixels (M, 3) in a picture whose brightest parts have the value ``bright``."""
+    hsv = cv2.cvtColor((pixels[None] / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2HSV)[0]
+    hue, saturation, value = hsv[:, 0], hsv[:, 1], hsv[:, 2] * 255 / bright
+    hue_names = np.array([COLOURS.index(name) for name in _HUE_NAMES])
+    names = hue_names[np.searchsorted(_HUE_ENDS, np.clip(hue, 0, 359.9), side="right")]
+    earthy = (hue > BROWN_HUES[0]) & (hue < BROWN_HUES[1])
+    names[earthy & (saturation < BROWN_SATURATION) & (value < BROWN_VALUE)] = COLOURS.index("brown")
+    grey = saturation < GREY_SATURATION
+    names[grey] = np.where(value[grey] > WHITE_VALUE, COLOURS.index("white"), COLOURS.index("grey"))
+    names[value < BLACK_VALUE] = COLOURS.index("black")
+    return names
