@@ -20,7 +20,7 @@ from autodrive.inference.engine import load_engine
 from autodrive.rig import Rig
 from autodrive.scene import DetectedObject, GridExtent, GroundClass, ObjectClass
 from autodrive.vision.decode import DecodeConfig, decode_objects
-from autodrive.vision.layout import CHANNELS, GRID_CELLS
+from autodrive.vision.layout import GRID_CELLS, MEMORY_CHANNELS
 from autodrive.vision.network import ExportedNetwork, VisionNetwork
 
 # average precision needs the low-scoring predictions too
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 def network_inputs(view: View, images: NDArray[np.uint8], features: NDArray[np.float32] | None) -> Arrays:
     """Inputs of one frame of a view; ``features`` of the earlier frame, None for none."""
     motion = view.previous_from_current
-    memory = np.zeros((1, CHANNELS, GRID_CELLS, GRID_CELLS), np.float32) if features is None else features
+    memory = np.zeros((1, MEMORY_CHANNELS, GRID_CELLS, GRID_CELLS), np.float32) if features is None else features
     tensors = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     return {
         "images": normalise(tensors).contiguous().numpy(),

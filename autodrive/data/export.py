@@ -24,7 +24,7 @@ from autodrive.inference.engine import load_engine
 from autodrive.inference.manifest import Manifest, TensorSpec, sha256_hex, write_manifest
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GroundClass, ObjectClass
-from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, PIXEL_MEAN, PIXEL_STD
+from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS, MEMORY_CHANNELS, PIXEL_MEAN, PIXEL_STD
 from autodrive.vision.network import ExportedNetwork, VisionNetwork
 
 OPSET = 18
@@ -38,7 +38,7 @@ INPUTS = (
     TensorSpec("intrinsics", "float32", (CAMERAS, 4)),
     TensorSpec("optical_from_base", "float32", (CAMERAS, 3, 4)),
     TensorSpec("extent", "float32", (4,)),
-    TensorSpec("memory", "float32", (1, CHANNELS, *_GRID)),
+    TensorSpec("memory", "float32", (1, MEMORY_CHANNELS, *_GRID)),
     TensorSpec("previous_from_current", "float32", (3,)),
     TensorSpec("memory_dt", "float32", (1,)),
 )
@@ -46,7 +46,7 @@ OUTPUTS = (
     TensorSpec("heat", "float32", (1, len(ObjectClass), *_GRID)),
     TensorSpec("box", "float32", (1, len(BOX_CHANNELS), *_GRID)),
     TensorSpec("ground", "float32", (1, len(GroundClass), *_GRID)),
-    TensorSpec("features", "float32", (1, CHANNELS, *_GRID)),
+    TensorSpec("features", "float32", (1, MEMORY_CHANNELS, *_GRID)),
 )
 
 
@@ -62,7 +62,7 @@ def example_inputs(cameras: int, seed: int = 0) -> dict[str, NDArray[np.float32]
         "intrinsics": np.tile(np.array([200, 200, 159.5, 63.5], np.float32), (cameras, 1)),
         "optical_from_base": extrinsics,
         "extent": np.array([-24, 40, -32, 32], np.float32),
-        "memory": rng.standard_normal((1, CHANNELS, *_GRID), np.float32),
+        "memory": rng.standard_normal((1, MEMORY_CHANNELS, *_GRID), np.float32),
         "previous_from_current": np.array([1.5, 0.1, 0.05], np.float32),
         "memory_dt": np.array([0.5], np.float32),
     }

@@ -27,7 +27,8 @@ from autodrive.data.losses import WEIGHTS, perception_losses, total_loss
 from autodrive.data.replicas import GradientExchange
 from autodrive.data.warm_start import load_exported
 from autodrive.errors import ConfigError
-from autodrive.vision.network import VisionNetwork
+from autodrive.vision.layout import MEMORY_CHANNELS
+from autodrive.vision.network import VisionNetwork, memory_of
 
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_STEPS = 25
@@ -160,18 +161,25 @@ class Trainer:
 
     @torch.no_grad()
     def _remember(self, batch: Batch) -> Tensor:
-        """Features of the earlier frames; no gradient, since the features are learnt on the current frame anyway."""
-        size = (len(batch.extent), self.network.channels, *batch.heat.shape[-2:])
-        memory = torch.zeros(size)
+        """What the averaged network says of the earlier frames, as it will when it runs."""
+        memory = torch.zeros(len(batch.extent), MEMORY_CHANNELS, *batch.heat.shape[-2:])
         rows = batch.memory_rows
         if len(rows):
-            memory[rows] = self.network.encode(
+            extent = batch.extent[rows]
+            features = self.average.encode(
                 _channels_last(batch.previous_images),
                 batch.previous_index,
                 batch.intrinsics[rows],
                 batch.optical_from_base[rows],
-                batch.extent[rows],
-            ).float()
+                extent,
+            )
+            none, motion, age = (
+                torch.zeros_like(memory[rows]),
+                batch.previous_from_current[rows],
+                torch.zeros(len(rows)),
+            )
+            heat = torch.sigmoid(self.average.decode(features, none, motion, age, extent).heat)
+            memory[rows] = memory_of(features, heat).float()
         return memory
 
     @torch.no_grad()

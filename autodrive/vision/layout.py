@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from autodrive.scene import ObjectClass
+
 GRID_CELLS = 64
 CHANNELS = 48
+# what is fed back of an earlier frame: its lifted features, and its heat maps, which say where things were
+MEMORY_CHANNELS = CHANNELS + len(ObjectClass)
 HEIGHTS_M = (0.0, 0.8, 1.7)
 PIXEL_MEAN = (128.0, 128.0, 128.0)
 PIXEL_STD = (64.0, 64.0, 64.0)

@@ -1,8 +1,9 @@
 """The rig-agnostic multi-camera bird's-eye-view network: one set of weights for any camera rig and grid size.
 
-backbone per camera -> attention lift onto a 64 x 64 grid (lift.py) -> fusion with the warped features of an earlier
-frame -> bird's-eye U-Net with global self-attention -> heads. The network keeps no state: the caller stores
-``features`` and feeds them back as ``memory``, so training on frame pairs equals what runs.
+backbone per camera -> attention lift onto a 64 x 64 grid (lift.py) -> fusion with the warped memory of an earlier frame
+-> bird's-eye U-Net with global self-attention -> heads. The network keeps no state: the caller stores ``features``
+(lifted features and heat maps) and feeds them back as ``memory``. Lifted features alone are smeared along the rays of
+the cameras; the heat maps of then beside those of now are what shows motion.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodrive.scene import GroundClass, ObjectClass
-from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, HEIGHTS_M, VELOCITY, VELOCITY_SCALE
+from autodrive.vision.layout import (
+    BOX_CHANNELS,
+    CHANNELS,
+    GRID_CELLS,
+    HEIGHTS_M,
+    MEMORY_CHANNELS,
+    VELOCITY,
+    VELOCITY_SCALE,
+)
 from autodrive.vision.lift import CAMERAS_PER_VOXEL, QUERY_FEATURES, TOKEN_FEATURES, Sampling, sampling, warp_grid
 
 
@@ -145,7 +154,7 @@ class BirdsEyeNet(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         # + 2: whether the memory covers the cell, and how old it is
-        self.enter = _conv(2 * channels + 2, channels)
+        self.enter = _conv(channels + MEMORY_CHANNELS + 2, channels)
         self.down2 = nn.Sequential(_conv(channels, 96, stride=2), Residual(96))
         self.down4 = _conv(96, 128, stride=2)
         self.position = nn.Parameter(torch.randn(1, (GRID_CELLS // 4) ** 2, 128) * 0.02)
@@ -156,7 +165,7 @@ class BirdsEyeNet(nn.Module):
         self.merge1 = _conv(channels, channels)
 
     def forward(self, features: Tensor, memory: Tensor) -> Tensor:
-        """``features`` (B, C, G, G) of now and ``memory`` (B, C + 2, G, G) already warped; zeros mean no memory."""
+        """``features`` (B, C, G, G) of now and ``memory`` (B, M + 2, G, G) already warped; zeros mean no memory."""
         fine = self.enter(torch.cat([features, memory], 1))
         half = self.down2(fine)
         quarter = self.down4(half)
@@ -207,7 +216,7 @@ class VisionNetwork(nn.Module):
     def decode(
         self, features: Tensor, memory: Tensor, previous_from_current: Tensor, memory_dt: Tensor, extent: Tensor
     ) -> Outputs:
-        """Fuse ``features`` with ``memory`` (B, C, G, G) of ``memory_dt`` (B,) seconds ago and run the heads.
+        """Fuse ``features`` with ``memory`` (B, M, G, G) of ``memory_dt`` (B,) seconds ago and run the heads.
 
         ``previous_from_current`` (B, 3) is the planar pose of base_link now, seen from base_link then. Where
         ``memory_dt`` is 0 there is no memory, and whatever ``memory`` holds has no influence.
@@ -220,6 +229,11 @@ class VisionNetwork(nn.Module):
         )
         heat, box, ground = (self.heads[name](fused) for name in ("heat", "box", "ground"))
         return Outputs(heat, box * self.box_scale, ground)
+
+
+def memory_of(features: Tensor, heat: Tensor) -> Tensor:
+    """What to feed back later (B, M, G, G) of a frame's lifted features and heat maps (0..1)."""
+    return torch.cat([features, heat], 1)
 
 
 class ExportedNetwork(nn.Module):
@@ -246,4 +260,5 @@ class ExportedNetwork(nn.Module):
         where = sampling(intrinsics[None], optical_from_base[None], extent[None], lift.heights, GRID_CELLS)
         features = lift(atlas, where)
         out = self.network.decode(features, memory, previous_from_current[None], memory_dt, extent[None])
-        return torch.sigmoid(out.heat), out.box, torch.sigmoid(out.ground), features
+        heat = torch.sigmoid(out.heat)
+        return heat, out.box, torch.sigmoid(out.ground), memory_of(features, heat)
