@@ -18,8 +18,8 @@ class BodyState:
     """Joints and pelvis IMU at ``stamp_ns``.
 
     ``position`` [rad] and ``velocity`` [rad/s] are (J,) in the order of ``names``; ``quaternion`` (4,) is w, x, y, z of
-    the pelvis in the world (roll and pitch are good, yaw drifts); ``gyro`` [rad/s] and ``accelerometer`` [m/s2] are (3,)
-    in pelvis axes.
+    the pelvis in the world (roll and pitch are good, yaw drifts); ``gyro`` [rad/s] and ``accelerometer`` [m/s2] are
+    (3,) in pelvis axes.
     """
 
     stamp_ns: int

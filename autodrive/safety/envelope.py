@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import yaml
 
@@ -28,14 +29,7 @@ class Envelope:
     max_age_s: float = 0.5  # of commands, perception and odometry
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not (math.isfinite(value) and value > 0)
-            ):
-                raise ConfigError(f"envelope: {field.name} must be a positive number, got {value!r}")
+        _check_positive(self)
         if not self.stop_deceleration <= self.firm_stop_deceleration <= self.emergency_deceleration:
             raise ConfigError(
                 "envelope: needs stop_deceleration <= firm_stop_deceleration <= emergency_deceleration, got "
@@ -48,22 +42,71 @@ class Envelope:
             )
 
 
-def load_envelope(path: Path) -> Envelope:
-    """Read an envelope; keys that are absent keep their default. Raises ConfigError naming the file and the key."""
+@dataclass(frozen=True, slots=True)
+class WalkEnvelope:
+    """Limits of a walker's commands and posture. SI units, radians; every limit is positive."""
+
+    max_forward: float = 0.6
+    max_backward: float = 0.3
+    max_sideways: float = 0.3
+    max_yaw_rate: float = 0.9
+    max_acceleration: float = 1.2
+    max_yaw_acceleration: float = 3.0
+    stop_deceleration: float = 4.0
+    stop_yaw_deceleration: float = 8.0
+    max_age_s: float = 0.35  # of commands, perception and odometry; standing takes the rest of half a second
+    body_radius: float = 0.28  # around base_link
+    person_distance: float = 0.35  # nearer than this to a person's box the body approaches no further
+    person_reach: float = 3.0  # further people are left to the planner
+    person_reaction_s: float = 0.3
+    person_deceleration: float = 1.0
+    max_tilt: float = 0.8  # beyond these it counts as fallen
+    max_drop: float = 0.30
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+        if self.max_age_s >= 0.5:
+            raise ConfigError(f"envelope: max_age_s must be below 0.5 s to stand within it, got {self.max_age_s}")
+
+
+BODIES: dict[str, type[Envelope] | type[WalkEnvelope]] = {"car": Envelope, "humanoid": WalkEnvelope}
+E = TypeVar("E", Envelope, WalkEnvelope)
+
+
+@overload
+def load_envelope(path: Path) -> Envelope: ...
+@overload
+def load_envelope(path: Path, kind: type[E]) -> E: ...
+def load_envelope(path: Path, kind: type[Any] = Envelope) -> Any:
+    """Read an envelope of ``kind``; keys that are absent keep their default.
+
+    ``body`` says whose envelope it is (a car's where absent). Raises ConfigError naming the file and the key.
+    """
+    wanted = next(name for name, body in BODIES.items() if body is kind)
     try:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(
-            f"envelope file {path}: {error.strerror}; the shipped one is config/envelopes/car.yaml"
+            f"envelope file {path}: {error.strerror}; the shipped one is config/envelopes/{wanted}.yaml"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"envelope file {path} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"envelope file {path}: expected a mapping of limits, got {type(document).__name__}")
-    known = {field.name for field in fields(Envelope)}
+    body = document.pop("body", "car")
+    if body != wanted:
+        raise ConfigError(f"envelope file {path}: body is {body!r}, expected {wanted!r}; known are {sorted(BODIES)}")
+    known = {field.name for field in fields(kind)}
     if unknown := {str(key) for key in document} - known:
         raise ConfigError(f"envelope file {path}: unknown keys {sorted(unknown)}; known are {sorted(known)}")
     try:
-        return Envelope(**document)
+        return kind(**document)
     except ConfigError as error:
         raise ConfigError(f"envelope file {path}: {error}") from error
+
+
+def _check_positive(envelope: Envelope | WalkEnvelope) -> None:
+    for field in fields(envelope):
+        value = getattr(envelope, field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"envelope: {field.name} must be a positive number, got {value!r}")
