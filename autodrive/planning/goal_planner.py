@@ -1,0 +1,319 @@
+"""Walking to a goal pose: a route through what the floor was seen to be, the planner on it, and what needs no route.
+
+The planner is the car's, with the parameters of ``walking_config``. Around it: when to route anew, turning on the spot
+where the route starts behind, the last steps to the goal, and stepping back from what the body stands too near to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from autodrive.errors import InputError
+from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.planning.grid_route import GridRoute, find_route
+from autodrive.planning.manoeuvres import ManoeuvreLimits, stand, step_to, turn
+from autodrive.planning.obstacles import is_static
+from autodrive.planning.occupancy import Floor, OccupancyConfig, OccupancyMemory
+from autodrive.planning.people import who_is_in_the_way
+from autodrive.planning.planner import Planner
+from autodrive.planning.walking import walking_config
+from autodrive.scene import EgoState, Forecast, GroundGrid, ObjectClass, Route, TrackedObject, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class GoalPlannerConfig:
+    """Tolerances and reaches of walking to a goal. SI units, radians."""
+
+    limits: ManoeuvreLimits = field(default_factory=ManoeuvreLimits)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
+    arrived_m: float = 0.08
+    left_m: float = 0.15  # who has arrived stays so within this
+    arrived_rad: float = 0.06
+    left_rad: float = 0.15
+    moved_m: float = 0.10  # a goal that moves further needs another route, ...
+    jumped_m: float = 1.0  # ... and one that moves further at once is another goal
+    step_reach_m: float = 0.35  # this near, a few steps do
+    dock_reach_m: float = 0.75  # the same for a body that faces as it should at the goal
+    dock_rad: float = 0.25
+    dock_run_m: float = 0.50  # a goal without room to turn is walked to from this far behind it
+    step_from_speed: float = 0.3
+    turning_radius: float = 0.36
+    retreat_m: float = 0.40
+    behind_rad: float = 0.9  # a route that starts further round than this: turn first
+    ahead_rad: float = 0.2
+    look_ahead_m: float = 0.4
+    strayed_m: float = 0.45
+    check_ahead_m: float = 3.5
+    check_from_m: float = 0.4
+    reroute_s: float = 0.5
+    retry_s: float = 1.5
+    patience_s: float = 2.0
+    held_m: float = 0.65  # boxes this near are the ones in the hands while carrying
+    speed_share: float = 0.4  # of a new speed estimate; gait shakes it
+
+
+class GoalPlanner:
+    """Plans one trajectory per frame towards a goal. Deterministic: time is only what the ego stamps say."""
+
+    def __init__(self, config: GoalPlannerConfig | None = None) -> None:
+        self.config = config or GoalPlannerConfig()
+        self.memory = OccupancyMemory(self.config.occupancy)
+        self.route: GridRoute | None = None
+        self._planners = {carrying: Planner(walking_config(carrying=carrying)) for carrying in (False, True)}
+        self._carrying = False
+        self._goal: Pose2 | None = None
+        self._end: Pose2 | None = None
+        self._routed_ns = 0
+        self._index = 0
+        self._arrived = self._there = self._turning = False
+        self._retreat: Pose2 | None = None
+        self._waiting_since_ns: int | None = None
+        self._speed = 0.0
+
+    def plan(
+        self,
+        ego: EgoState,
+        forecasts: tuple[Forecast, ...],
+        free: GroundGrid | None,
+        goal: Pose2 | None,
+        *,
+        carrying: bool = False,
+        target_ids: frozenset[int] = frozenset(),
+    ) -> Trajectory:
+        """Plan from ``ego`` to ``goal`` (base_link in map, None: stand); all inputs are as of ego's stamp.
+
+        ``free`` is None where stale. ``target_ids`` are the tracks that the goal stands before: the body may come near
+        to them. ``reason`` of the result says what it does or why it stands. Raises InputError for odometry or a goal
+        that is not finite.
+        """
+        _check(ego, goal)
+        if carrying:
+            forecasts = tuple(f for f in forecasts if not self._is_held(ego, f.track))
+        tracks = tuple(f.track for f in forecasts)
+        self.memory.update(ego, free, tracks)
+        self._speed += self.config.speed_share * (math.hypot(ego.speed, ego.lateral_speed) - self._speed)
+        if goal is None:
+            self._forget()
+            return stand(ego, "no goal")
+        self._take(goal, carrying)
+        floor = self.memory.floor(tracks, target_ids)
+        assert self._end is not None
+        if (plan := self._at_the_end(ego)) is not None:
+            return plan
+        if (plan := self._steps(ego, forecasts, floor)) is not None:
+            return plan
+        return self._walk(ego, forecasts, floor, tuple(t for t in tracks if t.track_id in target_ids))
+
+    def _is_held(self, ego: EgoState, track: TrackedObject) -> bool:
+        distance = math.hypot(track.x - ego.pose.x, track.y - ego.pose.y)
+        return track.label == ObjectClass.BOX and distance < self.config.held_m
+
+    def _forget(self) -> None:
+        self._goal = self._end = self._retreat = self.route = self._waiting_since_ns = None
+        self._arrived = self._there = self._turning = False
+
+    def _take(self, goal: Pose2, carrying: bool) -> None:
+        """Take over a goal; one that moves by a little at a time (somebody who is followed) keeps its route a while."""
+        moved = math.inf if self._goal is None else _distance(goal, self._goal)
+        if moved > self.config.jumped_m or carrying != self._carrying:
+            self._forget()
+            self._carrying = carrying
+        if moved > self.config.moved_m or self.route is None or self.route.shortfall_m == 0.0:
+            self._end = goal
+        if moved > self.config.moved_m:
+            self._goal = goal
+
+    def _at_the_end(self, ego: EgoState) -> Trajectory | None:
+        """Stand at the end, once turned to its yaw; None where the body is not there."""
+        config, end = self.config, self._end
+        assert end is not None
+        self._there = _distance(ego.pose, end) < (config.left_m if self._there else config.arrived_m)
+        if not self._there:
+            self._arrived = False
+            return None
+        error = abs(wrap_angle(end.yaw - ego.pose.yaw))
+        self._arrived = error < (config.left_rad if self._arrived else config.arrived_rad)
+        if not self._arrived:
+            return turn(ego, end.yaw, config.limits, "turn at the goal")
+        short = self.route is not None and self.route.shortfall_m > 0.0
+        return stand(ego, self.route.reason if short and self.route is not None else "goal")
+
+    def _steps(self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor) -> Trajectory | None:
+        """A few slow steps: away from what is too near to turn, or the last ones to the end."""
+        config, end = self.config, self._end
+        assert end is not None
+        if self._retreat is not None:
+            if _distance(ego.pose, self._retreat) > config.arrived_m:
+                return self._step(ego, self._retreat, forecasts, "step back")
+            self._retreat = None
+        distance = _distance(ego.pose, end)
+        facing = abs(wrap_angle(end.yaw - ego.pose.yaw)) < config.dock_rad
+        reach = config.dock_reach_m if facing else config.step_reach_m
+        if distance > reach or self._speed > config.step_from_speed or not _line_is_free(floor, ego.pose, end):
+            return None
+        if not facing and not self._has_room(floor, end):
+            return None
+        # turning comes last: the body steps as it faces now
+        return self._step(ego, replace_yaw(end, end.yaw if facing else ego.pose.yaw), forecasts, "steps to the goal")
+
+    def _step(self, ego: EgoState, goal: Pose2, forecasts: tuple[Forecast, ...], reason: str) -> Trajectory:
+        plan = step_to(ego, goal, self.config.limits, reason)
+        who = who_is_in_the_way(ego, plan, forecasts, self._planner.config)
+        return plan if who is None else stand(ego, f"yield to track {who}")
+
+    def _walk(
+        self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor, targets: tuple[TrackedObject, ...]
+    ) -> Trajectory:
+        """Along the route, turning on the spot first where it starts behind."""
+        config, end = self.config, self._end
+        assert end is not None
+        aim = self._aim(floor, end, targets)
+        if aim is not end and _distance(ego.pose, aim) < (config.left_m if self._turning else config.arrived_m):
+            self._turning = True
+            return turn(ego, aim.yaw, config.limits, "turn before the goal")
+        if self._why_reroute(ego, floor, aim):
+            self._reroute(ego, forecasts, floor, aim)
+        route = self.route
+        assert route is not None
+        if not route.found:
+            return stand(ego, route.reason)
+        heading = self._heading_of_route(ego)
+        error = abs(wrap_angle(heading - ego.pose.yaw))
+        self._turning = error > (config.ahead_rad if self._turning else config.behind_rad)
+        if self._turning:
+            return self._turn_to(ego, heading, floor, forecasts)
+        state = replace(ego, speed=self._speed * max(math.cos(error), 0.0))
+        plan = self._planner.plan(state, forecasts, floor.ground(ego.pose), None)
+        self._observe_waiting(ego, plan)
+        return plan
+
+    @property
+    def _planner(self) -> Planner:
+        return self._planners[self._carrying]
+
+    def _has_room(self, floor: Floor, pose: Pose2) -> bool:
+        return bool(floor.passable_at(np.array([pose.x, pose.y]), self.config.turning_radius))
+
+    def _aim(self, floor: Floor, end: Pose2, targets: tuple[TrackedObject, ...]) -> Pose2:
+        """Where the route leads: the end, or a point behind it from which the body steps up to what it is to face."""
+        point = np.array([end.x, end.y])
+        near = any(_gap(t, point) < self.config.turning_radius for t in targets)
+        if not near and self._has_room(floor, end):
+            return end
+        run = end @ Pose2(-self.config.dock_run_m, 0.0, 0.0)
+        return run if self._has_room(floor, run) else end
+
+    def _why_reroute(self, ego: EgoState, floor: Floor, aim: Pose2) -> str:
+        config, route = self.config, self.route
+        age_s = (ego.stamp_ns - self._routed_ns) * 1e-9
+        if route is None:
+            return "no route yet"
+        if not route.found or route.shortfall_m > 0.0:
+            return "try again" if age_s > config.retry_s else ""
+        if age_s < config.reroute_s:
+            return ""
+        points = route.points
+        if math.hypot(aim.x - points[-1, 0], aim.y - points[-1, 1]) > config.moved_m:
+            return "the goal moved"
+        near = points[self._index : self._index + 20]
+        gap = np.hypot(near[:, 0] - ego.pose.x, near[:, 1] - ego.pose.y)
+        self._index += int(np.argmin(gap))
+        if float(gap.min()) > config.strayed_m:
+            return "strayed"
+        step = float(np.hypot(*(points[1] - points[0]))) if len(points) > 1 else 0.1
+        first, last = (self._index + round(m / max(step, 0.01)) for m in (config.check_from_m, config.check_ahead_m))
+        if not floor.passable_at(points[first:last], config.occupancy.tight_radius).all():
+            return "blocked"
+        waiting_s = 0.0 if self._waiting_since_ns is None else (ego.stamp_ns - self._waiting_since_ns) * 1e-9
+        return "waited" if waiting_s > config.patience_s and age_s > config.patience_s else ""
+
+    def _reroute(self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor, aim: Pose2) -> None:
+        people = [f.track for f in forecasts if f.track.label == ObjectClass.PEDESTRIAN and is_static(f.track)]
+        start = (ego.pose.x, ego.pose.y)
+        self.route, self._routed_ns, self._index = (
+            find_route(floor, start, (aim.x, aim.y), people=people),
+            ego.stamp_ns,
+            0,
+        )
+        points = self.route.points
+        if not self.route.found:
+            return
+        assert self._goal is not None and self._end is not None
+        if self.route.shortfall_m > 0.0:
+            x, y = (float(v) for v in points[-1])
+            self._end = Pose2(x, y, math.atan2(self._goal.y - y, self._goal.x - x))
+        length = float(np.hypot(*np.diff(points, axis=0).T).sum())
+        if length < self._planner.config.reference.min_length:
+            # too short to walk: a few steps will do, or the body is there already
+            self.route = GridRoute(np.zeros((0, 2)), self.route.shortfall_m, self._short_reason(self.route))
+            return
+        first = Pose2(ego.pose.x, ego.pose.y, ego.pose.yaw)
+        self._planner.set_route(Route(points, first, self._planner.config.max_speed, "walk"))
+
+    def _short_reason(self, route: GridRoute) -> str:
+        return route.reason if route.shortfall_m > 0.0 else "no room for the last steps"
+
+    def _heading_of_route(self, ego: EgoState) -> float:
+        """Direction from the body to where the route is a little ahead of it."""
+        assert self.route is not None
+        points = self.route.points
+        near = points[self._index : self._index + 20]
+        at = self._index + int(np.argmin(np.hypot(near[:, 0] - ego.pose.x, near[:, 1] - ego.pose.y)))
+        x, y = points[min(at + round(self.config.look_ahead_m / 0.1), len(points) - 1)]
+        if math.hypot(x - ego.pose.x, y - ego.pose.y) < 0.1:
+            return ego.pose.yaw
+        return math.atan2(y - ego.pose.y, x - ego.pose.x)
+
+    def _turn_to(self, ego: EgoState, heading: float, floor: Floor, forecasts: tuple[Forecast, ...]) -> Trajectory:
+        """Turn on the spot, after a step back where that gives the room for it."""
+        config = self.config
+        if not self._has_room(floor, ego.pose):
+            back = ego.pose @ Pose2(-config.retreat_m, 0.0, 0.0)
+            if self._has_room(floor, back) and _line_is_free(floor, ego.pose, back):
+                self._retreat = back
+                return self._step(ego, back, forecasts, "step back")
+        return turn(ego, heading, config.limits, "turn to the route")
+
+    def _observe_waiting(self, ego: EgoState, plan: Trajectory) -> None:
+        standing = self._speed < self._planner.config.standstill and plan.speed.max() < self._planner.config.standstill
+        if not standing:
+            self._waiting_since_ns = None
+        elif self._waiting_since_ns is None:
+            self._waiting_since_ns = ego.stamp_ns
+
+
+def replace_yaw(pose: Pose2, yaw: float) -> Pose2:
+    """The same place, facing elsewhere."""
+    return Pose2(pose.x, pose.y, yaw)
+
+
+def _check(ego: EgoState, goal: Pose2 | None) -> None:
+    state = (ego.pose.x, ego.pose.y, ego.pose.yaw, ego.speed, ego.yaw_rate, ego.lateral_speed)
+    if not all(math.isfinite(v) for v in state):
+        raise InputError(f"goal planner: odometry is not finite (x, y, yaw, speed, yaw_rate, lateral_speed = {state})")
+    if goal is not None and not all(math.isfinite(v) for v in (goal.x, goal.y, goal.yaw)):
+        raise InputError(f"goal planner: the goal is not finite ({goal})")
+
+
+def _distance(a: Pose2, b: Pose2) -> float:
+    return math.hypot(a.x - b.x, a.y - b.y)
+
+
+def _gap(track: TrackedObject, point: Array) -> float:
+    """Distance of a point from a track's box."""
+    local = np.abs(Pose2(track.x, track.y, track.yaw).inverse().apply(point))
+    return float(np.hypot(max(local[0] - track.length / 2, 0.0), max(local[1] - track.width / 2, 0.0)))
+
+
+def _line_is_free(floor: Floor, a: Pose2, b: Pose2) -> bool:
+    """Whether the body may step straight from ``a`` to ``b``; what it is too near to already it may only leave."""
+    share = np.linspace(0.0, 1.0, max(int(_distance(a, b) / 0.05), 1) + 1)[:, None]
+    points = np.array([a.x, a.y]) + share * np.array([b.x - a.x, b.y - a.y])
+    radius = min(floor.memory.config.tight_radius, float(floor.clearance_at(points[0])) - 0.02)
+    i, j = floor.memory.index(points)
+    leaving = floor.near_target[i[0], j[0]]
+    clear = floor.clearance[i, j] > radius
+    return bool(clear.all() and (leaving or not floor.near_target[i, j].any()))
