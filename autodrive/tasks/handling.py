@@ -1,0 +1,281 @@
+"""Behaviours of the hands: touch, pick up, put down. Each walks up, docks, works, and backs away again.
+
+What is worked at lies below the cameras while the body is near, so its place is noted from a step away and trusted
+from there on: odometry is good to a centimetre over half a metre.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from autodrive.geometry import Pose2
+from autodrive.humanoid.arm_config import ArmsConfig
+from autodrive.humanoid.arm_task import ArmTask, BoxPose
+from autodrive.humanoid.stance import reachable, stance
+from autodrive.language.model import SceneObject
+from autodrive.scene import ObjectClass
+from autodrive.tasks.places import support_of
+from autodrive.tasks.walking import Arrival
+from autodrive.tasks.wish import View, Wish
+
+LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
+LOOK_S = 1.2
+TRIES = 2
+WORK_S = 40.0  # longer than any work of the hands takes
+EDGE_M = 0.17  # from the table's edge to the centre of what is put down
+APART_M = 0.06
+
+
+class AtStance:
+    """The way to a stance and back: walk to a step behind it, look, dock, work, back off."""
+
+    def __init__(self, near: tuple[int, ...], before: ArmTask, after: ArmTask) -> None:
+        self.near, self._before, self._after = near, before, after
+        self.stance: Pose2 | None = None
+        self._phase, self._since = "approach", 0.0
+        self._arrival = Arrival()
+
+    @property
+    def phase(self) -> str:
+        """approach, look, work, back off, or over."""
+        return self._phase
+
+    def enter(self, phase: str, view: View) -> None:
+        """Go on to a phase."""
+        self._phase, self._since, self._arrival = phase, view.now_s, Arrival()
+
+    def elapsed(self, view: View) -> float:
+        """Seconds in the present phase."""
+        return view.now_s - self._since
+
+    def approach(self, view: View, stance: Pose2) -> Wish:
+        """Walk to a step behind ``stance``; then look."""
+        self.stance = stance
+        goal = stance @ Pose2(-LOOK_FROM_M, 0.0, 0.0)
+        arrived, stuck = self._arrival.judge(view, goal)
+        if arrived:
+            self.enter("look", view)
+        return Wish("walk up", goal=goal, near=self.near, arms=self._before, failed=stuck)
+
+    def back_off(self, view: View) -> Wish:
+        """Step back from the stance; over when there."""
+        assert self.stance is not None
+        goal = self.stance @ Pose2(-LOOK_FROM_M, 0.0, 0.0)
+        pose = view.ego.pose
+        if math.dist((pose.x, pose.y), (goal.x, goal.y)) < 0.12 or self.elapsed(view) > 15.0:
+            self._phase = "over"
+        return Wish("back off", dock=goal, near=self.near, arms=self._after)
+
+    def stand(self, phase: str, arms: ArmTask) -> Wish:
+        """Stay docked at the stance while the hands work."""
+        return Wish(phase, dock=self.stance, near=self.near, arms=arms)
+
+
+class PickUp:
+    """Take a box (``target``, a scene id) from a table between both palms."""
+
+    def __init__(self, target: int, config: ArmsConfig, task_id: int) -> None:
+        self.target, self._config, self._task_id = target, config, task_id
+        self._way = AtStance((target,), ArmTask("rest"), ArmTask("hold", task_id))
+        self._box: BoxPose | None = None
+        self._tries = 0
+        self._failed = ""
+
+    def step(self, view: View) -> Wish:
+        """Done when the box is held a step away from the table."""
+        way = self._way
+        if way.phase in ("approach", "look"):
+            return self._come(view)
+        if way.phase == "work":
+            return self._lift(view)
+        if way.phase == "back off":
+            return way.back_off(view)
+        return self._end(view)
+
+    def _come(self, view: View) -> Wish:
+        item = view.find(self.target)
+        if item is None:
+            return Wish("lost", failed="I do not see the box any more")
+        table = support_of(item, view.objects)
+        if self._way.phase == "approach":
+            self._way.near = (self.target,) if table is None else (self.target, table.track_id)
+            return self._way.approach(view, stance(item, table, self._config, view.ego.pose))
+        if self._way.elapsed(view) < LOOK_S:
+            return Wish("look", near=self._way.near)
+        place = stance(item, table, self._config, view.ego.pose)
+        if reason := reachable(item, place, self._config):
+            return Wish("look", failed=reason)
+        self._box, self._way.stance = _box(item), place
+        self._task_id += 1  # a new try is a new job for the hands
+        self._way.enter("work", view)
+        return self._way.stand("dock", self._pick())
+
+    def _pick(self) -> ArmTask:
+        return ArmTask("pick", self._task_id, box=self._box)
+
+    def _lift(self, view: View) -> Wish:
+        arms, mine = view.arms, view.arms is not None and view.arms.task_id == self._task_id
+        if mine and arms is not None and arms.done and arms.holding:
+            self._way.enter("back off", view)
+        elif mine and arms is not None and arms.failed:
+            self._give_way(view, arms.failed)
+        elif self._way.elapsed(view) > WORK_S:
+            self._give_way(view, "the hands do not get the box")
+        return self._way.stand(arms.phase if mine and arms is not None else "dock", self._pick())
+
+    def _give_way(self, view: View, reason: str) -> None:
+        """Back off without the box and, once, try again."""
+        self._failed = reason
+        self._tries += 1
+        stance_pose, near = self._way.stance, self._way.near
+        self._way = AtStance(near, ArmTask("rest"), ArmTask("rest"))
+        self._way.stance = stance_pose
+        self._way.enter("back off", view)
+
+    def _end(self, view: View) -> Wish:
+        if self._failed and self._tries < TRIES:
+            self._failed = ""
+            self._way = AtStance((self.target,), ArmTask("rest"), ArmTask("hold", self._task_id))
+            return self._come(view)
+        if self._failed:
+            return Wish("failed", failed=f"I could not pick it up: {self._failed}")
+        return Wish("picked up", arms=ArmTask("hold", self._task_id), done=True)
+
+
+class PutDown:
+    """Set what is held down on a table."""
+
+    def __init__(self, table: int, config: ArmsConfig, task_id: int, size: tuple[float, float, float]) -> None:
+        self._table, self._config, self._task_id, self._size = table, config, task_id, size
+        self._way = AtStance((table,), ArmTask("hold", task_id), ArmTask("rest"))
+        self._spot: BoxPose | None = None
+
+    def step(self, view: View) -> Wish:
+        """Done a step away from the table, hands empty."""
+        way = self._way
+        if way.phase in ("approach", "look"):
+            return self._come(view)
+        if way.phase == "work":
+            return self._set_down(view)
+        return way.back_off(view) if way.phase == "back off" else Wish("put down", done=True)
+
+    def _come(self, view: View) -> Wish:
+        table = view.find(self._table)
+        if table is None:
+            return Wish("lost", arms=ArmTask("hold", self._task_id), failed="I do not see the table any more")
+        if self._way.phase == "approach":
+            self._spot = self._spot or free_spot(table, self._size, view)
+            if self._spot is None:
+                hold = ArmTask("hold", self._task_id)
+                return Wish("look", arms=hold, failed="there is no room at the edge of the table")
+            return self._way.approach(view, stance(self._spot, table, self._config, view.ego.pose))
+        if self._way.elapsed(view) < LOOK_S:
+            return Wish("look", near=self._way.near, arms=ArmTask("hold", self._task_id))
+        assert self._way.stance is not None and self._spot is not None
+        # the table's edge is known better from near
+        self._spot = replace(self._spot, z=table.top + self._size[2] / 2)
+        self._way.stance = stance(self._spot, table, self._config, view.ego.pose)
+        self._task_id += 1
+        self._way.enter("work", view)
+        return self._way.stand("dock", self._place())
+
+    def _place(self) -> ArmTask:
+        assert self._spot is not None
+        return ArmTask("place", self._task_id, box=self._spot, surface=self._spot.bottom)
+
+    def _set_down(self, view: View) -> Wish:
+        arms, mine = view.arms, view.arms is not None and view.arms.task_id == self._task_id
+        wish = self._way.stand(arms.phase if mine and arms is not None else "dock", self._place())
+        if mine and arms is not None and arms.failed:
+            return replace(wish, failed=f"I could not put it down: {arms.failed}")
+        if mine and arms is not None and arms.done and not arms.holding:
+            self._way.enter("back off", view)
+        elif self._way.elapsed(view) > WORK_S:
+            return replace(wish, failed="I could not put it down in time")
+        return wish
+
+
+class Touch:
+    """Lay a hand on something within reach of the arms."""
+
+    def __init__(self, target: int, config: ArmsConfig, task_id: int) -> None:
+        self._target, self._config, self._task_id = target, config, task_id
+        self._way = AtStance((target,), ArmTask("rest"), ArmTask("rest"))
+        self._point: tuple[float, float, float] | None = None
+        self._failed = ""
+
+    def step(self, view: View) -> Wish:
+        """Done a step away, after contact."""
+        way = self._way
+        if way.phase in ("approach", "look"):
+            return self._come(view)
+        if way.phase == "work":
+            return self._reach(view)
+        if way.phase == "back off":
+            return way.back_off(view)
+        return Wish("touched", done=not self._failed, failed=self._failed)
+
+    def _come(self, view: View) -> Wish:
+        item = view.find(self._target)
+        if item is None:
+            return Wish("lost", failed="I do not see it any more")
+        support = support_of(item, view.objects)
+        place = stance(item, support, self._config, view.ego.pose)
+        if self._way.phase == "approach":
+            self._way.near = (self._target,) if support is None else (self._target, support.track_id)
+            return self._way.approach(view, place)
+        if self._way.elapsed(view) < LOOK_S:
+            return Wish("look", near=self._way.near)
+        self._way.stance, self._point = place, _near_face(item, place, self._config)
+        self._task_id += 1
+        self._way.enter("work", view)
+        return self._way.stand("dock", self._touch())
+
+    def _touch(self) -> ArmTask:
+        return ArmTask("touch", self._task_id, point=self._point)
+
+    def _reach(self, view: View) -> Wish:
+        arms, mine = view.arms, view.arms is not None and view.arms.task_id == self._task_id
+        if mine and arms is not None and (arms.done or arms.failed):
+            self._failed = arms.failed and f"I could not touch it: {arms.failed}"
+            self._way.enter("back off", view)
+        elif self._way.elapsed(view) > WORK_S:
+            self._failed = "I could not touch it in time"
+            self._way.enter("back off", view)
+        return self._way.stand(arms.phase if mine and arms is not None else "dock", self._touch())
+
+
+def _box(item: SceneObject) -> BoxPose:
+    return BoxPose(item.x, item.y, item.z, item.yaw, item.length, item.width, item.height)
+
+
+def _near_face(item: SceneObject, place: Pose2, config: ArmsConfig) -> tuple[float, float, float]:
+    """The point of the object's side towards the robot, at a height that hands reach."""
+    direction = math.atan2(item.y - place.y, item.x - place.x)
+    c, s = abs(math.cos(direction - item.yaw)), abs(math.sin(direction - item.yaw))
+    half = min(item.length / 2 / max(c, 1e-6), item.width / 2 / max(s, 1e-6))
+    height = min(max(item.z, config.reach_z[0]), config.reach_z[1], item.top - 0.02)
+    return item.x - half * math.cos(direction), item.y - half * math.sin(direction), height
+
+
+def free_spot(table: SceneObject, size: tuple[float, float, float], view: View) -> BoxPose | None:
+    """Where at an edge of ``table`` a box of ``size`` has room: the nearest such place to the body."""
+    frame = Pose2(table.x, table.y, table.yaw)
+    boxes = [o for o in view.objects if o.label == ObjectClass.BOX and support_of(o, (table,)) is not None]
+    side = max(size[0], size[1])
+    inset = max(EDGE_M, side / 2 + 0.03)
+    body = view.ego.pose
+    best: tuple[float, BoxPose] | None = None
+    for sign in (1, -1):
+        for share in (0.0, 0.25, -0.25):
+            spot = frame @ Pose2(share * table.length, sign * (table.width / 2 - inset), 0.0)
+            clear = all(
+                math.dist((o.x, o.y), (spot.x, spot.y)) > (max(o.length, o.width) + side) / 2 + APART_M for o in boxes
+            )
+            if not clear:
+                continue
+            distance = math.dist((spot.x, spot.y), (body.x, body.y)) + abs(share) * 0.5
+            if best is None or distance < best[0]:
+                best = distance, BoxPose(spot.x, spot.y, table.top + size[2] / 2, table.yaw, *size)
+    return None if best is None else best[1]

@@ -1,0 +1,129 @@
+"""What stands where, remembered: things that the cameras do not show just now keep their place, name and colour.
+
+A tracker forgets what it has not seen for two seconds. A robot that turns to a table, or stands so near that a box is
+below its cameras, must not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from autodrive.geometry import Pose2
+from autodrive.language.model import SceneObject
+from autodrive.scene import ROAD_USERS, TrackedObject
+from autodrive.vision.appearance import Colour
+
+SAME_THING_M = 0.45  # a new track of the same class this near to a remembered thing is that thing
+SAME_PERSON_M = 1.2
+PERSON_FORGOTTEN_S = 3.0
+THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
+CERTAIN_WITHIN_M = (1.0, 4.0)
+MIN_AGE_S, MIN_SCORE = 0.3, 0.3
+ENOUGH_EVIDENCE = 2.0  # votes of full confidence
+
+
+@dataclass
+class _Known:
+    """One thing: as last seen, by which track, when, and how often it was called which colour."""
+
+    track: TrackedObject
+    seen_s: float
+    missed_s: float = 0.0
+    votes: dict[str, float] = field(default_factory=dict)
+
+    def colour(self) -> tuple[str | None, float]:
+        total = sum(self.votes.values())
+        if total <= 0:
+            return None, 0.0
+        name = max(sorted(self.votes), key=lambda n: self.votes[n])
+        return name, self.votes[name] / total * min(1.0, total / ENOUGH_EVIDENCE)
+
+
+class SceneMemory:
+    """Things by ids of their own: the id of the track that first showed them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Known] = {}
+        self._id_of_track: dict[int, int] = {}
+        self._now_s: float | None = None
+
+    def update(
+        self,
+        now_s: float,
+        body: Pose2,
+        tracks: Sequence[TrackedObject],
+        colours: Mapping[int, Colour],
+        keep: frozenset[int] = frozenset(),
+    ) -> None:
+        """Take in one frame; what is in ``keep`` is not forgotten (it is held, or being worked at)."""
+        elapsed = 0.0 if self._now_s is None else now_s - self._now_s
+        self._now_s = now_s
+        shown: set[int] = set()
+        for track in tracks:
+            if track.age_s >= MIN_AGE_S and track.score >= MIN_SCORE:
+                shown.add(self._take(track, now_s, shown))
+        for track_id, colour in colours.items():
+            known = self._known.get(self._id_of_track.get(track_id, -1))
+            if known is not None:
+                known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
+        self._forget(now_s, elapsed, body, shown | keep)
+
+    def carry(self, item: int, pose: Pose2, z: float) -> None:
+        """Note that something moves along with the body."""
+        if (known := self._known.get(item)) is not None:
+            known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
+
+    def objects(self) -> tuple[SceneObject, ...]:
+        """All that is known, in map, by rising id."""
+        return tuple(self._object(item) for item in sorted(self._known))
+
+    def find(self, item: int | None) -> SceneObject | None:
+        """One thing, or None when it is not known (any more)."""
+        return self._object(item) if item is not None and item in self._known else None
+
+    def tracks_of(self, items: Sequence[int]) -> frozenset[int]:
+        """Ids of the tracks that show these things."""
+        wanted = set(items)
+        return frozenset(track for track, item in self._id_of_track.items() if item in wanted)
+
+    def _object(self, item: int) -> SceneObject:
+        known = self._known[item]
+        t, (name, confidence) = known.track, known.colour()
+        size = (t.length, t.width, t.height)
+        return SceneObject(item, t.label, t.x, t.y, t.z, t.yaw, *size, t.vx, t.vy, name, confidence)
+
+    def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
+        item = self._id_of_track.get(track.track_id)
+        if item is None or item not in self._known or item in taken:
+            item = self._same_as(track, taken)
+        self._id_of_track[track.track_id] = item
+        known = self._known.setdefault(item, _Known(track, now_s))
+        known.track, known.seen_s, known.missed_s = track, now_s, 0.0
+        return item
+
+    def _same_as(self, track: TrackedObject, taken: set[int]) -> int:
+        reach = SAME_PERSON_M if track.label in ROAD_USERS else SAME_THING_M
+        near = [
+            (math.dist((k.track.x, k.track.y), (track.x, track.y)), item)
+            for item, k in self._known.items()
+            if k.track.label == track.label and item not in taken
+        ]
+        distance, item = min(near, default=(math.inf, -1))
+        return item if distance < reach else track.track_id
+
+    def _forget(self, now_s: float, elapsed: float, body: Pose2, keep: set[int]) -> None:
+        near, far = CERTAIN_WITHIN_M
+        for item, known in list(self._known.items()):
+            if item in keep:
+                continue
+            if known.track.label in ROAD_USERS:
+                gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
+            else:
+                distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
+                known.missed_s += elapsed if near < distance < far else 0.0
+                gone = known.missed_s > THING_FORGOTTEN_S
+            if gone:
+                del self._known[item]
+                self._id_of_track = {t: i for t, i in self._id_of_track.items() if i != item}

@@ -1,0 +1,150 @@
+"""Behaviours of the legs: go somewhere, look at something, follow somebody, wait."""
+
+from __future__ import annotations
+
+import math
+
+from autodrive.geometry import Pose2, wrap_angle
+from autodrive.humanoid.arm_task import ArmTask
+from autodrive.language.model import Place, PlaceKind
+from autodrive.tasks.places import PERSON_GAP_M, place_pose, stand_before
+from autodrive.tasks.wish import REST, View, Wish
+
+NEAR_M, NEAR_RAD = 0.30, 0.22
+STILL_MPS, STILL_RADPS = 0.08, 0.15
+SETTLED_S = 0.6
+MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
+FOLLOW_M = 1.3
+LOST_S = 4.0
+STUCK_S = 25.0
+PROGRESS_M = 0.25
+
+
+class Arrival:
+    """Whether the body has come to stand at a goal, or has long stopped coming nearer."""
+
+    def __init__(self) -> None:
+        self._there_since: float | None = None
+        self._goal: Pose2 | None = None
+        self._best, self._best_s = math.inf, 0.0
+
+    def judge(self, view: View, goal: Pose2) -> tuple[bool, str]:
+        """(arrived, reason why not to hope any longer)."""
+        pose, ego = view.ego.pose, view.ego
+        distance = math.dist((pose.x, pose.y), (goal.x, goal.y))
+        turn = abs(wrap_angle(goal.yaw - pose.yaw))
+        still = math.hypot(ego.speed, ego.lateral_speed) < STILL_MPS and abs(ego.yaw_rate) < STILL_RADPS
+        if not (distance < NEAR_M and turn < NEAR_RAD and still):
+            self._there_since = None
+        elif self._there_since is None:
+            self._there_since = view.now_s
+        if self._goal is None or math.dist((goal.x, goal.y), (self._goal.x, self._goal.y)) > MOVED_M:
+            self._goal, self._best = goal, math.inf
+        if (remaining := distance + 0.3 * turn) < self._best - PROGRESS_M:
+            self._best, self._best_s = remaining, view.now_s
+        arrived = self._there_since is not None and view.now_s - self._there_since >= SETTLED_S
+        stuck = not arrived and distance > NEAR_M and view.now_s - self._best_s > STUCK_S
+        return arrived, f"I found no way nearer than {distance:.1f} m" if stuck else ""
+
+
+class GoTo:
+    """Walk to a place and face what it hangs on; ``arms`` is what the hands do meanwhile."""
+
+    def __init__(self, place: Place, arms: ArmTask = REST) -> None:
+        self._place, self._arms = place, arms
+        self._goal: Pose2 | None = None
+        self._seen: tuple[tuple[float, float], ...] = ()
+        self._arrival = Arrival()
+
+    def step(self, view: View) -> Wish:
+        """Done when standing there."""
+        self._aim(view)
+        if self._goal is None:
+            return Wish("lost", failed="I do not see any more where to go")
+        arrived, stuck = self._arrival.judge(view, self._goal)
+        near = self._place.targets
+        return Wish("walk", goal=self._goal, arms=self._arms, near=near, done=arrived, failed=stuck)
+
+    def _aim(self, view: View) -> None:
+        """Choose the goal; again only when a target has really moved, and never because the body walks around it."""
+        targets = [item for item in map(view.find, self._place.targets) if item is not None]
+        seen = tuple((item.x, item.y) for item in targets)
+        if self._goal is not None and not _moved(self._seen, seen):
+            return
+        if (goal := place_pose(self._place, view)) is not None:
+            self._goal, self._seen = goal, seen
+
+
+class LookAt:
+    """Turn towards something without leaving the place."""
+
+    def __init__(self, target: int | None, place: Place | None) -> None:
+        self._target, self._place = target, place
+        self._spot: Pose2 | None = None
+        self._arrival = Arrival()
+
+    def step(self, view: View) -> Wish:
+        """Done when facing it."""
+        self._spot = self._spot or view.ego.pose
+        point = self._point(view)
+        if point is None:
+            return Wish("lost", failed="I do not see it any more")
+        yaw = math.atan2(point[1] - self._spot.y, point[0] - self._spot.x)
+        goal = Pose2(self._spot.x, self._spot.y, yaw)
+        arrived, stuck = self._arrival.judge(view, goal)
+        return Wish("turn", goal=goal, done=arrived, failed=stuck)
+
+    def _point(self, view: View) -> tuple[float, float] | None:
+        item = view.find(self._target)
+        if item is not None:
+            return item.x, item.y
+        if self._place is None:
+            return None
+        items = [i for i in map(view.find, self._place.targets) if i is not None]
+        if items:
+            return sum(i.x for i in items) / len(items), sum(i.y for i in items) / len(items)
+        pose = self._place.pose or (view.home if self._place.kind == PlaceKind.HOME else None)
+        return None if pose is None else (pose.x, pose.y)
+
+
+class Follow:
+    """Keep behind somebody until told otherwise."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._goal: Pose2 | None = None
+        self._seen_s: float | None = None
+
+    def step(self, view: View) -> Wish:
+        """Never done; fails when the person is out of sight."""
+        person = view.find(self._target)
+        if person is not None:
+            self._seen_s = view.now_s
+            goal = stand_before(person, view.objects, view.ego.pose, FOLLOW_M)
+            if self._goal is None or math.dist((goal.x, goal.y), (self._goal.x, self._goal.y)) > MOVED_M:
+                self._goal = goal
+        if self._seen_s is None or view.now_s - self._seen_s > LOST_S:
+            return Wish("lost", failed="I lost the person whom I followed")
+        return Wish("follow", goal=self._goal, near=(self._target,))
+
+
+class Wait:
+    """Stand for some seconds."""
+
+    def __init__(self, seconds: float, arms: ArmTask = REST) -> None:
+        self._seconds, self._arms = seconds, arms
+        self._since: float | None = None
+
+    def step(self, view: View) -> Wish:
+        """Done when the time is over."""
+        self._since = view.now_s if self._since is None else self._since
+        return Wish("wait", arms=self._arms, done=view.now_s - self._since >= self._seconds)
+
+
+def at_person(target: int) -> Place:
+    """The place before somebody."""
+    return Place(PlaceKind.PERSON, (target,), distance_m=PERSON_GAP_M)
+
+
+def _moved(before: tuple[tuple[float, float], ...], now: tuple[tuple[float, float], ...]) -> bool:
+    return len(before) != len(now) or any(math.dist(a, b) > MOVED_M for a, b in zip(before, now, strict=True))
