@@ -1,0 +1,154 @@
+"""Walking the last steps to a pose: coarse by feedback, then single paces whose length is planned, then standing.
+
+While a humanoid walks, its torso sways by centimetres and the policy has an offset of its own, so feedback alone does
+not end within two centimetres. But one pace of a fixed duration from stand to stand moves the body by
+``gain * command + offset`` very repeatably. Each pace corrects the offset for the next.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autodrive.body import WalkCommand
+from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.scene import EgoState
+
+_NEAR_M, _NEAR_RAD = 0.08, 0.15  # within: paces instead of feedback
+_POSITION_GAIN, _YAW_GAIN = 0.9, 0.9  # 1/s
+_FILTER_S = 0.4
+_SETTLE_S = 1.8  # after a pace the body rocks back and forth for that long
+_LOOSE = 2.5  # times the tolerance: then the body has been pushed away and docks again
+
+
+@dataclass(frozen=True, slots=True)
+class DockConfig:
+    """How a robot docks. The defaults are the G1's; paces measure ``pace_offset`` anew, so they need not be exact.
+
+    ``pace_s`` is one gait period. A pace with command c moves the body by pace_gain * c + pace_offset (x, y, yaw).
+    Steady walking at command c has the velocity walk_gain * c + walk_offset.
+    """
+
+    max_speed: float = 0.15
+    max_yaw_rate: float = 0.3
+    tolerance_m: float = 0.015
+    tolerance_rad: float = 0.03
+    pace_s: float = 1.0
+    max_pace_speed: tuple[float, float, float] = (0.25, 0.35, 0.3)  # of the command, not of the body
+    pace_gain: tuple[float, float, float] = (0.68, 0.53, 0.76)
+    pace_offset: tuple[float, float, float] = (0.012, -0.045, 0.0)
+    walk_gain: tuple[float, float, float] = (0.8, 0.55, 0.92)
+    walk_offset: tuple[float, float, float] = (-0.024, -0.028, 0.01)
+    max_paces: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class DockState:
+    """Where a docking is: pass the one returned back in. A fresh one starts.
+
+    ``phase`` is start, walk, settle, pace, done or failed; ``error`` the body's pose seen from the goal, smoothed.
+    """
+
+    phase: str = "start"
+    since_s: float = 0.0
+    error: Pose2 = Pose2(0.0, 0.0, 0.0)
+    stamp_ns: int = -1
+    start: Pose2 = Pose2(0.0, 0.0, 0.0)
+    command: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    offset: tuple[float, float, float] | None = None
+    paces: int = 0
+
+    @property
+    def done(self) -> bool:
+        """The body stands at the goal."""
+        return self.phase == "done"
+
+
+def dock(
+    ego: EgoState,
+    goal: Pose2,
+    state: DockState,
+    config: DockConfig = DockConfig(),  # noqa: B008
+) -> tuple[WalkCommand, DockState]:
+    """Walk command towards ``goal`` (map) and the next state. Call it at a fixed rate of 10 Hz or more."""
+    now = ego.stamp_ns * 1e-9
+    state = _observe(ego, goal, state)
+    elapsed = now - state.since_s
+    match state.phase:
+        case "start":
+            near = _is_near(state.error)
+            state = replace(state, phase="settle" if near else "walk", since_s=now)
+        case "walk" if _is_near(state.error) or elapsed > 4.0 + 12.0 * math.hypot(state.start.x, state.start.y):
+            state = replace(state, phase="settle", since_s=now)
+        case "pace" if elapsed >= config.pace_s - 1e-6:
+            state = replace(state, phase="settle", since_s=now)
+        case "settle" if elapsed >= _SETTLE_S:
+            state = _judge(_learn(state, config), now, config)
+        case "done" if not _within(state.error, config, _LOOSE):
+            state = replace(state, phase="settle", since_s=now, paces=0)
+    command = {"walk": _feedback(state, config), "pace": state.command}.get(state.phase, (0.0, 0.0, 0.0))
+    return WalkCommand(ego.stamp_ns, *command), state
+
+
+def _observe(ego: EgoState, goal: Pose2, state: DockState) -> DockState:
+    seen = goal.inverse() @ ego.pose
+    if state.stamp_ns < 0:
+        return replace(state, error=seen, start=seen, stamp_ns=ego.stamp_ns, since_s=ego.stamp_ns * 1e-9)
+    # sway matters while walking only
+    filter_s = _FILTER_S if state.phase == "walk" else 0.12
+    share = 1.0 - math.exp(-(ego.stamp_ns - state.stamp_ns) * 1e-9 / filter_s)
+    old = state.error
+    error = Pose2(
+        old.x + share * (seen.x - old.x),
+        old.y + share * (seen.y - old.y),
+        wrap_angle(old.yaw + share * wrap_angle(seen.yaw - old.yaw)),
+    )
+    return replace(state, error=error, stamp_ns=ego.stamp_ns)
+
+
+def _is_near(error: Pose2) -> bool:
+    return math.hypot(error.x, error.y) < _NEAR_M and abs(error.yaw) < _NEAR_RAD
+
+
+def _within(error: Pose2, config: DockConfig, factor: float) -> bool:
+    near = math.hypot(error.x, error.y) < factor * config.tolerance_m
+    return near and abs(error.yaw) < factor * config.tolerance_rad
+
+
+def _feedback(state: DockState, config: DockConfig) -> tuple[float, float, float]:
+    to_goal = state.error.inverse()
+    velocity = np.array([to_goal.x, to_goal.y]) * _POSITION_GAIN
+    velocity *= min(1.0, config.max_speed / max(float(np.linalg.norm(velocity)), 1e-9))
+    rate = max(-config.max_yaw_rate, min(config.max_yaw_rate, _YAW_GAIN * to_goal.yaw))
+    command = (np.array([*velocity, rate]) - config.walk_offset) / config.walk_gain
+    return float(command[0]), float(command[1]), float(command[2])
+
+
+def _learn(state: DockState, config: DockConfig) -> DockState:
+    """Correct the offset by what the last pace really did."""
+    if state.paces == 0:
+        return state
+    moved = state.start.inverse() @ state.error
+    offset = np.array(config.pace_offset if state.offset is None else state.offset)
+    surprise = _vector(moved) - np.array(config.pace_gain) * state.command - offset
+    offset = offset + 0.6 * np.clip(surprise, -0.06, 0.06)
+    return replace(state, offset=(float(offset[0]), float(offset[1]), float(offset[2])))
+
+
+def _judge(state: DockState, now: float, config: DockConfig) -> DockState:
+    """After settling: done, another pace, or given up."""
+    if _within(state.error, config, 1.0):
+        return replace(state, phase="done", since_s=now)
+    if state.paces >= config.max_paces:
+        return replace(state, phase="failed", since_s=now)
+    offset = np.array(config.pace_offset if state.offset is None else state.offset)
+    limit = np.array(config.max_pace_speed)
+    command = np.clip((_vector(state.error.inverse()) - offset) / config.pace_gain, -limit, limit)
+    pace = (float(command[0]), float(command[1]), float(command[2]))
+    return replace(state, phase="pace", since_s=now, command=pace, start=state.error, paces=state.paces + 1)
+
+
+def _vector(pose: Pose2) -> Array:
+    return np.array([pose.x, pose.y, pose.yaw])

@@ -1,0 +1,104 @@
+"""Where to stand for work at a box, and whether a box is within reach."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+
+from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.humanoid.arm_config import ArmsConfig
+
+MIN_ACROSS_M, MAX_ACROSS_M = 0.09, 0.32
+MAX_HEIGHT_M = 0.36
+_MAX_TURN_RAD = math.radians(40)
+
+
+class Upright(Protocol):
+    """An upright box in map: BoxPose, TrackedObject and DetectedObject all are."""
+
+    @property
+    def x(self) -> float: ...
+    @property
+    def y(self) -> float: ...
+    @property
+    def z(self) -> float: ...
+    @property
+    def yaw(self) -> float: ...
+    @property
+    def length(self) -> float: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def height(self) -> float: ...
+
+
+def across_and_depth(box: Upright, body: Pose2) -> tuple[float, float, float]:
+    """Box size across and along the robot's view [m], and yaw of the box's nearest axis in base_link (+-45 deg)."""
+    turn = wrap_angle(box.yaw - body.yaw)
+    quarters = round(turn / (math.pi / 2))
+    across, depth = (box.length, box.width) if quarters % 2 else (box.width, box.length)
+    return across, depth, wrap_angle(turn - quarters * math.pi / 2)
+
+
+def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig) -> str:
+    """Why both palms cannot take the box from where the body stands; "" when they can."""
+    x, y = body.inverse().apply(np.array([box.x, box.y]))
+    across, _, _ = across_and_depth(box, body)
+    if not MIN_ACROSS_M <= across <= MAX_ACROSS_M:
+        return f"the box is {across:.2f} m wide, two palms take {MIN_ACROSS_M} to {MAX_ACROSS_M} m"
+    if box.height > MAX_HEIGHT_M:
+        return f"the box is {box.height:.2f} m high, two palms take up to {MAX_HEIGHT_M} m"
+    if not config.reach_z[0] <= box.z <= config.reach_z[1]:
+        return f"the box's middle is at a height of {box.z:.2f} m, hands reach {config.reach_z[0]} to {config.reach_z[1]} m"
+    if x > config.reach_x[1]:
+        return f"the box is {x:.2f} m ahead, hands reach {config.reach_x[1]} m"
+    if x < config.reach_x[0]:
+        return f"the box is {x:.2f} m ahead, too near: hands work from {config.reach_x[0]} m on"
+    if abs(y) > config.reach_y:
+        return f"the box is {abs(y):.2f} m to the {'left' if y > 0 else 'right'}, hands reach {config.reach_y} m aside"
+    return ""
+
+
+def stance(box: Upright, table: Upright | None, config: ArmsConfig, body: Pose2 | None = None) -> Pose2:
+    """Where base_link should stand (map) to work at a box.
+
+    On a table the robot faces one of its edges squarely, the one to which the box is nearest (of about equal ones the
+    nearer to ``body``), as near as the edge allows. Without a table it faces the nearest side of the box.
+    """
+    if table is None:
+        yaws = [wrap_angle(box.yaw + k * math.pi / 2) for k in range(4)]
+        places = [_before(box, yaw, config.stand_off) for yaw in yaws]
+        return min(places, key=lambda place: _distance(place, body))
+    options = []
+    for k in range(4):
+        yaw = wrap_angle(table.yaw + k * math.pi / 2)
+        edge = _edge_distance(box, table, yaw)
+        away = max(config.stand_off, edge + config.belly)
+        _, _, turn = across_and_depth(box, Pose2(0.0, 0.0, yaw))
+        cost = 4.0 * max(0.0, away - config.stand_off) + 0.1 * abs(turn)
+        place = _before(box, yaw, away)
+        options.append((cost + 0.02 * _distance(place, body), place))
+    return min(options, key=lambda option: option[0])[1]
+
+
+def reachable(box: Upright, place: Pose2, config: ArmsConfig) -> str:
+    """Why the box cannot be taken from ``place`` (a stance, or where the robot is); "" when it can."""
+    return out_of_reach(box, place, config)
+
+
+def _before(box: Upright, yaw: float, distance: float) -> Pose2:
+    return Pose2(box.x - distance * math.cos(yaw), box.y - distance * math.sin(yaw), yaw)
+
+
+def _edge_distance(box: Upright, table: Upright, yaw: float) -> float:
+    """From the box's centre back to the table's edge at which a robot that looks along ``yaw`` stands."""
+    view: Array = np.array([math.cos(yaw), math.sin(yaw)])
+    along = np.array([math.cos(table.yaw), math.sin(table.yaw)])
+    half = table.length / 2 if abs(view @ along) > 0.7 else table.width / 2
+    return half + float(view @ np.array([box.x - table.x, box.y - table.y]))
+
+
+def _distance(place: Pose2, body: Pose2 | None) -> float:
+    return 0.0 if body is None else math.hypot(place.x - body.x, place.y - body.y)
