@@ -55,8 +55,8 @@ class ArmsConfig:
     """Both arms of a robot. Positions in base_link unless said otherwise, SI units, radians.
 
     ``palm_size`` (3,): along the fingers, across them, thickness. ``posture`` (7,) of the left arm is preferred where
-    the hands leave a choice; ``mirror`` (7,) of signs makes it that of the right arm. ``ready`` (3,): left palm before and
-    after work. ``stand_off``: from base_link to the centre of a box to take. ``reach_*``: where that centre may be,
+    the hands leave a choice; ``mirror`` (7,) of signs makes it that of the right arm. ``ready`` (3,): left palm before
+    and after work. ``stand_off``: from base_link to the centre of a box to take. ``reach_*``: where that centre may be,
     ``carry_x``: where it may be in front of base_link while the robot walks.
     ``belly``: how far the body reaches in front of base_link at the height of a table's edge.
     """

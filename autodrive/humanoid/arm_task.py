@@ -73,9 +73,10 @@ class ArmTask:
 class ArmStatus:
     """How a task goes.
 
-    ``phase`` in a word, ``note`` says what a waiting phase waits for; ``failed`` is the reason or "". ``holding``: a box
-    is between the palms. ``hand_error_m``: distance of the farther working hand from its goal. ``push_n`` (left, right):
-    force along the palm's normal, from motor torques. ``load_n``: lifting force that keeps what is held from sagging.
+    ``phase`` in a word, ``note`` says what a waiting phase waits for; ``failed`` is the reason or "". ``holding``: a
+    box is between the palms. ``hand_error_m``: distance of the farther working hand from its goal. ``push_n`` (left,
+    right): force along the palm's normal, from motor torques. ``load_n``: lifting force that keeps what is held from
+    sagging.
     """
 
     stamp_ns: int

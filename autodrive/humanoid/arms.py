@@ -159,11 +159,10 @@ class Arms:
         rate = _GRIP_RATE * TICK_S
         self._grip_n += float(np.clip(motion.grip_n - self._grip_n, -rate, rate))
         self._bear(posture, motion)
-        force = [
-            self._grip_n * palm.normal + np.array([0.0, 0.0, up])
-            for palm, up in zip(posture.palms, self._bear_n, strict=True)
+        torque = [
+            jacobian[:3].T @ (self._grip_n * palm.normal + np.array([0.0, 0.0, bear]))
+            for jacobian, palm, bear in zip(posture.jacobians, posture.palms, self._bear_n, strict=True)
         ]
-        torque = [jacobian[:3].T @ push for jacobian, push in zip(posture.jacobians, force, strict=True)]
         limit = self._model.torque_limit
         self._effort = np.clip(posture.gravity + np.concatenate(torque), -limit, limit)
         return ArmCommand(stamp_ns, self._model.arms.joints, joints.copy(), self._effort.copy())
@@ -173,13 +172,9 @@ class Arms:
         if motion.grip_n == 0.0:
             self._bear_n = np.zeros(2)
         elif motion.bear:
-            sag = [
-                c.position[2] - p.position[2]
-                for c, p in zip(self._cursors, posture.palms, strict=True)
-                if c is not None
-            ]
-            if len(sag) == 2:
-                self._bear_n = np.clip(self._bear_n + _BEAR_RATE * TICK_S * np.array(sag), 0.0, _MAX_BEAR_N)
+            pairs = zip(self._cursors, posture.palms, strict=True)
+            sag = np.array([0.0 if goal is None else goal.position[2] - palm.position[2] for goal, palm in pairs])
+            self._bear_n = np.clip(self._bear_n + _BEAR_RATE * TICK_S * sag, 0.0, _MAX_BEAR_N)
 
     def _follow(self, posture: Posture, joints: Array, motion: Motion) -> Array:
         """Arm joints (A,) that take the palms a step towards their goals; an arm without goal keeps its own."""

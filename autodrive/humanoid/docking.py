@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autodrive.body import WalkCommand
-from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.geometry import IDENTITY, Array, Pose2, wrap_angle
 from autodrive.scene import EgoState
 
 _NEAR_M, _NEAR_RAD = 0.08, 0.15  # within: paces instead of feedback
@@ -44,6 +44,9 @@ class DockConfig:
     max_paces: int = 12
 
 
+DEFAULT = DockConfig()
+
+
 @dataclass(frozen=True, slots=True)
 class DockState:
     """Where a docking is: pass the one returned back in. A fresh one starts.
@@ -53,9 +56,9 @@ class DockState:
 
     phase: str = "start"
     since_s: float = 0.0
-    error: Pose2 = Pose2(0.0, 0.0, 0.0)
+    error: Pose2 = IDENTITY
     stamp_ns: int = -1
-    start: Pose2 = Pose2(0.0, 0.0, 0.0)
+    start: Pose2 = IDENTITY
     command: tuple[float, float, float] = (0.0, 0.0, 0.0)
     offset: tuple[float, float, float] | None = None
     paces: int = 0
@@ -70,7 +73,7 @@ def dock(
     ego: EgoState,
     goal: Pose2,
     state: DockState,
-    config: DockConfig = DockConfig(),  # noqa: B008
+    config: DockConfig = DEFAULT,
 ) -> tuple[WalkCommand, DockState]:
     """Walk command towards ``goal`` (map) and the next state. Call it at a fixed rate of 10 Hz or more."""
     now = ego.stamp_ns * 1e-9

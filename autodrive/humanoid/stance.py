@@ -19,19 +19,32 @@ class Upright(Protocol):
     """An upright box in map: BoxPose, TrackedObject and DetectedObject all are."""
 
     @property
-    def x(self) -> float: ...
+    def x(self) -> float:
+        """Centre [m]."""
+
     @property
-    def y(self) -> float: ...
+    def y(self) -> float:
+        """Centre [m]."""
+
     @property
-    def z(self) -> float: ...
+    def z(self) -> float:
+        """Centre [m]."""
+
     @property
-    def yaw(self) -> float: ...
+    def yaw(self) -> float:
+        """Heading of its length [rad]."""
+
     @property
-    def length(self) -> float: ...
+    def length(self) -> float:
+        """Size along its heading [m]."""
+
     @property
-    def width(self) -> float: ...
+    def width(self) -> float:
+        """Size across its heading [m]."""
+
     @property
-    def height(self) -> float: ...
+    def height(self) -> float:
+        """Vertical size [m]."""
 
 
 def across_and_depth(box: Upright, body: Pose2) -> tuple[float, float, float]:
@@ -51,7 +64,8 @@ def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig) -> str:
     if box.height > MAX_HEIGHT_M:
         return f"the box is {box.height:.2f} m high, two palms take up to {MAX_HEIGHT_M} m"
     if not config.reach_z[0] <= box.z <= config.reach_z[1]:
-        return f"the box's middle is at a height of {box.z:.2f} m, hands reach {config.reach_z[0]} to {config.reach_z[1]} m"
+        low, high = config.reach_z
+        return f"the box's middle is at a height of {box.z:.2f} m, hands reach {low} to {high} m"
     if x > config.reach_x[1]:
         return f"the box is {x:.2f} m ahead, hands reach {config.reach_x[1]} m"
     if x < config.reach_x[0]:
