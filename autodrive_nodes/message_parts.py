@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,14 +27,21 @@ def stamp_ns(time: Any) -> int:
     return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
+_JSON_STAMP = re.compile(r'\{"stamp_ns": ?(-?\d+)')
 _STAMP = struct.Struct("<iI")  # where a message begins with a stamp or header, behind the four bytes that name its CDR
 
 
 def stamp_of(message: Any) -> int:
-    """The stamp of any message in nanoseconds, 0 for one that has none; bytes must be of a type that begins with it."""
+    """The stamp of any message in nanoseconds, 0 for one that has none; bytes must be of a type that begins with it.
+
+    A std_msgs/String of JSON has one if it begins with ``{"stamp_ns": N``.
+    """
     if isinstance(message, bytes):
         seconds, nanoseconds = _STAMP.unpack_from(message, 4) if len(message) >= 12 else (0, 0)
         return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    if isinstance(text := getattr(message, "data", None), str):
+        found = _JSON_STAMP.match(text)
+        return int(found[1]) if found else 0
     stamp = getattr(getattr(message, "header", message), "stamp", None)
     return 0 if stamp is None else stamp_ns(stamp)
 

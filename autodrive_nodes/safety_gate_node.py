@@ -6,45 +6,56 @@ then by braking. Silence without a word is noticed in realtime, where time goes 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from autodrive.safety.envelope import load_envelope
 from autodrive.safety.gate import SafetyGate
-from autodrive.scene import Command, EgoState, TrackedObject
+from autodrive.scene import EgoState, TrackedObject
 from autodrive_nodes import contracts, messages
+from autodrive_nodes.contracts import Topic
 from autodrive_nodes.object_bytes import tracks_from_bytes
 from autodrive_nodes.stage_node import StageNode
 
 SILENCE_NS = 150_000_000
 
 
-class SafetyGateNode(StageNode):
-    """control, odometry, steering, tracks -> command; ``stages`` are the nodes whose failures it answers."""
+class GateNode(StageNode):
+    """command, odometry, tracks -> command, for any body; ``stages`` are the nodes whose failures it answers."""
 
     defaults = {"envelope": "", "stages": [""]}  # noqa: RUF012
+    wanted: ClassVar[Topic]
+    allowed: ClassVar[Topic]
+    halt = False
+
+    @staticmethod
+    def from_message(message: Any) -> Any:
+        """A command as the library knows it."""
+        raise NotImplementedError
+
+    @staticmethod
+    def to_message(command: Any) -> Any:
+        """A command as a message of ``allowed``."""
+        raise NotImplementedError
 
     def setup(self) -> None:
         """Load the envelope."""
         self._stages = frozenset(self.value("stages"))
-        self._steering = 0.0
-        self._gate = SafetyGate(load_envelope(Path(self.value("envelope"))))
-        self._command: Command | None = None
+        self._gate: SafetyGate[Any] = SafetyGate(load_envelope(Path(self.value("envelope"))))
+        self._command: Any = None
         self._ego: EgoState | None = None
         self._tracks: tuple[TrackedObject, ...] = ()
         self._tracks_ns: int | None = None
         self._now_ns, self._said_ns = 0, 0
         self._verdict = ""
-        self._out = self.say(contracts.COMMAND)
+        self._out = self.say(self.allowed)
         if self.lockstep:
             self.hear_together(
                 {
-                    "command": (contracts.CONTROL, messages.from_control),
+                    "command": (self.wanted, self.from_message),
                     "ego": (contracts.ODOMETRY, messages.from_odometry),
-                    "steering": (contracts.STEERING, lambda m: m.steering_tire_angle),
                     "tracks": (contracts.TRACKS, tracks_from_bytes),
                 },
                 self._on_frame,
@@ -52,14 +63,13 @@ class SafetyGateNode(StageNode):
             self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
         else:
             self.hear(contracts.ODOMETRY, self._on_odometry)
-            self.hear(contracts.STEERING, self._on_steering)
             self.hear(contracts.TRACKS, self._on_tracks, raw=True)
-            self.hear(contracts.CONTROL, self._on_control)
+            self.hear(self.wanted, self._on_command)
             self.hear(contracts.CLOCK, self._on_clock)
 
     def _on_frame(self, stamp_ns: int, v: dict[str, Any]) -> None:
-        self._ego = replace(v["ego"], steering=v["steering"])
-        self._command, self._tracks, self._tracks_ns = v["command"], v["tracks"], stamp_ns
+        self._ego, self._command = v["ego"], v["command"]
+        self._tracks, self._tracks_ns = v["tracks"], stamp_ns
         self._now_ns = stamp_ns
         self._speak()
 
@@ -70,17 +80,14 @@ class SafetyGateNode(StageNode):
             self._now_ns = stamp_ns
             self._speak()
 
-    def _on_steering(self, message: Any) -> None:
-        self._steering = message.steering_tire_angle
-
     def _on_odometry(self, message: Any) -> None:
-        self._ego = replace(messages.from_odometry(message), steering=self._steering)
+        self._ego = messages.from_odometry(message)
 
     def _on_tracks(self, data: bytes) -> None:
         self._tracks, self._tracks_ns = tracks_from_bytes(data), messages.stamp_of(data)
 
-    def _on_control(self, message: Any) -> None:
-        self._command = messages.from_control(message)
+    def _on_command(self, message: Any) -> None:
+        self._command = self.from_message(message)
         self._now_ns = max(self._now_ns, self._command.stamp_ns)
         self._speak()
 
@@ -90,10 +97,19 @@ class SafetyGateNode(StageNode):
             self._speak()
 
     def _speak(self) -> None:
-        result = self._gate.filter(self._command, self._now_ns, self._tracks_ns, self._ego, self._tracks)
+        result = self._gate.filter(
+            self._command, self._now_ns, self._tracks_ns, self._ego, self._tracks, halt=self.halt
+        )
         self._said_ns = self._now_ns
-        self._out.publish(messages.to_control(result.command))
+        self._out.publish(self.to_message(result.command))
         if result.verdict != self._verdict:
             self._verdict = result.verdict
             level = DiagnosticStatus.OK if result.verdict == "pass" else DiagnosticStatus.WARN
             self.diagnose(self._now_ns, level, result.verdict, {"faults": "; ".join(result.faults)})
+
+
+class SafetyGateNode(GateNode):
+    """The car's: control -> command."""
+
+    wanted, allowed = contracts.CONTROL, contracts.COMMAND
+    from_message, to_message = staticmethod(messages.from_control), staticmethod(messages.to_control)

@@ -1,4 +1,4 @@
-"""Runs instructions: understands them in the remembered scene, carries out their steps in order, and says how it goes."""
+"""Runs instructions: understands them in the remembered scene, carries out their steps, and says how it goes."""
 
 from __future__ import annotations
 
