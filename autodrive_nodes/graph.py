@@ -15,6 +15,9 @@ import yaml
 from autodrive.errors import ConfigError
 from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, NODE_PARAMETERS, RIGS
 
+TOWN_WORLD = "autodrive.sim.town_world:TownWorld"
+HALL_WORLD = "autodrive.sim.hall_world:HallWorld"
+SAY_AT_S = 1.0  # by then the tracker has confirmed what it sees
 RECORDING = "recording"  # the group that ends last, and only when it has heard everything
 
 
@@ -44,8 +47,9 @@ class System:
 class Options:
     """What a user may choose when starting a system.
 
-    ``world`` is "module:Class" of an autodrive.sim.world.World; ``parameters`` a ROS parameter file that goes before
-    ``config/nodes.yaml``.
+    ``world`` is "module:Class" of an autodrive.sim.world.World ("": the body's own); ``parameters`` a ROS parameter
+    file that goes before ``config/nodes.yaml``. ``robot``, ``say`` and ``task`` are the humanoid's: a file of config/robots,
+    what it is told, and the kind of task that its run is judged by ("" where nobody can).
     """
 
     system: str = "car"
@@ -59,8 +63,11 @@ class Options:
     record: bool = True
     bag: str = ""
     base_frame: str = "base_link"
-    world: str = "autodrive.sim.town_world:TownWorld"
+    world: str = ""
     parameters: str = ""
+    robot: str = "g1"
+    say: str = ""
+    task: str = ""
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -101,7 +108,7 @@ def _read_parameters(path: Path) -> dict[str, dict[str, Any]]:
 
 def build(options: Options) -> System:
     """The system that ``options`` name; raises ConfigError for an unknown one."""
-    systems = {"car": _car, "perceive": _perceive}
+    systems = {"car": _car, "humanoid": _humanoid, "perceive": _perceive}
     if options.system not in systems:
         raise ConfigError(f"system {options.system!r} is unknown; choose one of {sorted(systems)}")
     return systems[options.system](options)
@@ -129,8 +136,45 @@ def _recording(o: Options) -> tuple[NodeSpec, ...]:
 
 
 def _world(o: Options) -> tuple[NodeSpec, ...]:
-    world = {"world": o.world, "town": o.town, "seed": o.seed, "duration_s": float(o.duration_s)}
+    world = {"world": o.world or TOWN_WORLD, "town": o.town, "seed": o.seed, "duration_s": float(o.duration_s)}
     return (_node(o, "world_bridge", "world_bridge_node:WorldBridgeNode", rig=o.rig, **world),)
+
+
+def _optimus(o: Options, name: str, factory: str, **parameters: Any) -> NodeSpec:
+    return NodeSpec(name, f"optimus_nodes.{factory}", {"mode": o.mode, **parameters})
+
+
+def _humanoid(o: Options) -> System:
+    """The car's perception and prediction; a body with legs, arms and an ear for instructions."""
+    vision = (
+        *_vision(o, images="shm"),
+        _optimus(o, "appearance", "appearance_node:AppearanceNode", rig=o.rig),
+    )
+    script = json.dumps([[SAY_AT_S, o.say]] if o.say else [])
+    thinking = (
+        _node(o, "prediction", "prediction_node:PredictionNode", routed=False),
+        _optimus(o, "instruction", "instruction_node:InstructionNode", robot=o.robot, script=script),
+        _optimus(o, "planning", "planning_node:WalkPlanningNode"),
+        _optimus(o, "walking_control", "walking_control_node:WalkingControlNode"),
+    )
+    limbs = (
+        _optimus(o, "leg_odometry", "leg_odometry_node:LegOdometryNode", robot=o.robot),
+        _optimus(o, "manipulation", "manipulation_node:ManipulationNode", robot=o.robot),
+        _optimus(o, "locomotion", "locomotion_node:LocomotionNode", robot=o.robot),
+    )
+    stages = [node.name for node in (*vision, *thinking, *limbs)]
+    envelope = str(ENVELOPES / "humanoid.yaml")
+    world = {"world": o.world or HALL_WORLD, "seed": o.seed, "duration_s": float(o.duration_s), "robot": o.robot}
+    groups = {
+        RECORDING: _recording(o),
+        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),
+        "safety": (_optimus(o, "safety_gate", "walk_gate_node:WalkGateNode", envelope=envelope, stages=stages),),
+        "thinking": thinking,
+        "vision": vision,
+        "limbs": limbs,
+        "world": (_optimus(o, "body_bridge", "body_bridge_node:BodyBridgeNode", rig=o.rig, **world),),
+    }
+    return System("humanoid", {name: nodes for name, nodes in groups.items() if nodes})
 
 
 def _car(o: Options) -> System:

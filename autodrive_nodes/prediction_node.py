@@ -12,14 +12,17 @@ from autodrive_nodes.stage_node import StageNode
 
 
 class PredictionNode(StageNode):
-    """tracks, odometry, free space, lanes -> predicted objects; the route tells how the road runs."""
+    """tracks, odometry, free space, lanes -> predicted objects; a route, where ``routed``, tells how the road runs."""
+
+    defaults = {"routed": True}  # noqa: RUF012
 
     def setup(self) -> None:
         """Hear perception."""
         self._route: Route | None = None
         self._early: list[tuple[int, dict[str, Any]]] = []
         self._predictions = self.say(contracts.PREDICTIONS)
-        self.hear(contracts.ROUTE, self._on_route)
+        if self.value("routed"):
+            self.hear(contracts.ROUTE, self._on_route)
         self.hear_together(
             {
                 "tracks": (contracts.TRACKS, tracks_from_bytes),
@@ -38,7 +41,7 @@ class PredictionNode(StageNode):
             self._step(stamp_ns, values)
 
     def _step(self, stamp_ns: int, v: dict[str, Any]) -> None:
-        if self._route is None:
+        if self._route is None and self.value("routed"):
             self._early.append((stamp_ns, v))
             return
         forecasts = forecast(v["tracks"], v["ego"], self._route, v["free"], markings=v["markings"])
