@@ -1,0 +1,90 @@
+"""The humanoid's side of a world: owns /clock, publishes joints, IMU and cameras, and moves the joints as commanded.
+
+In lockstep the world waits, however long, for the joint command of the tick just published; in realtime it steps at
+wall speed with the newest command, whose position targets go on holding the body when no new one comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensor_msgs.msg import JointState
+
+from autodrive.body import JointCommand
+from autodrive.sim.world import GroundTruth
+from autodrive_nodes import contracts
+from autodrive_nodes.world_host import WorldHost
+from optimus_nodes.body_messages import from_joint_command, to_imu, to_joint_states
+from optimus_nodes.timing import TICK_NS, is_frame
+
+FALLEN_S = 2.0  # a fallen robot does not get up: the run ends a moment later, so that the fall is on record
+
+
+class BodyBridgeNode(WorldHost):
+    """Hosts a World that is made from a robot, a rig and the run's duration."""
+
+    defaults = {**WorldHost.defaults, "robot": "g1"}  # noqa: RUF012
+
+    def setup(self) -> None:
+        """Build the world and the publishers."""
+        super().setup()
+        self._sensors: Any = None
+        self._command: JointCommand | None = None
+        self._fell_ns: int | None = None
+        self._joints, self._imu = self.say(contracts.JOINT_STATES), self.say(contracts.IMU)
+        self.hear(contracts.JOINT_COMMAND, self._on_command, required=True)
+
+    def make(self, kind: Any) -> Any:
+        """A hall."""
+        return kind(self.value("robot"), self._rig, duration_s=self.value("duration_s"))
+
+    def started(self) -> None:
+        """Announce start pose and cameras."""
+        self._sensors = self._world.reset(self.value("seed"))
+        self.announce(self._world.start)
+
+    def must_be_heard(self) -> list[Any]:
+        """What odometry needs."""
+        return [self._joints, self._imu]
+
+    def first(self) -> None:
+        """Publish the first tick, which is a frame."""
+        if not self.lockstep:
+            self.every(TICK_NS * 1e-9, self._step)
+        self._publish()
+
+    def _on_command(self, message: JointState) -> None:
+        command = from_joint_command(message)
+        if not self.lockstep:
+            self._command = command
+        elif self._sensors is not None and command.stamp_ns == self._sensors.body.stamp_ns and not self._ended:
+            self._command = command
+            self._step()
+
+    def _step(self) -> None:
+        if self._ended or self._command is None:
+            return
+        self._sensors = self._world.step(self._command)
+        self._publish()
+
+    def _publish(self) -> None:
+        body = self._sensors.body
+        end = ""
+        if is_frame(body.stamp_ns):
+            truth = self._world.ground_truth()
+            end = self._reason_to_end(truth)
+            self.publish_truth(truth, end)
+        self.publish_time(body.stamp_ns)
+        if end:
+            return
+        self._joints.publish(to_joint_states(body))
+        self._imu.publish(to_imu(body))
+        if is_frame(body.stamp_ns):
+            self.publish_images(body.stamp_ns, self._sensors.images)
+
+    def _reason_to_end(self, truth: GroundTruth) -> str:
+        if truth.fallen:
+            self._fell_ns = self._fell_ns or truth.stamp_ns
+            if truth.stamp_ns - self._fell_ns >= FALLEN_S * 1e9:
+                return "the robot fell"
+        return "time is over" if truth.stamp_ns >= self._end_ns else ""
