@@ -165,6 +165,7 @@ def _humanoid(o: Options) -> System:
     stages = [node.name for node in (*vision, *thinking, *limbs)]
     envelope = str(ENVELOPES / "humanoid.yaml")
     world = {"world": o.world or HALL_WORLD, "seed": o.seed, "duration_s": float(o.duration_s), "robot": o.robot}
+    world["ends_with_task"] = bool(o.say)
     groups = {
         RECORDING: _recording(o),
         "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),

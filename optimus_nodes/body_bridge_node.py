@@ -6,9 +6,11 @@ wall speed with the newest command, whose position targets go on holding the bod
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
 from autodrive.body import JointCommand
 from autodrive.sim.world import GroundTruth
@@ -18,12 +20,18 @@ from optimus_nodes.body_messages import from_joint_command, to_imu, to_joint_sta
 from optimus_nodes.timing import TICK_NS, is_frame
 
 FALLEN_S = 2.0  # a fallen robot does not get up: the run ends a moment later, so that the fall is on record
+# so long after the stamp at which the task ended, the run ends; long enough for the word to arrive before, in lockstep
+AFTER_TASK_S = 2.0
+OVER = ("done", "failed", "refused", "question")
 
 
 class BodyBridgeNode(WorldHost):
-    """Hosts a World that is made from a robot, a rig and the run's duration."""
+    """Hosts a World that is made from a robot, a rig and the run's duration.
 
-    defaults = {**WorldHost.defaults, "robot": "g1"}  # noqa: RUF012
+    ``ends_with_task``: the run is over a moment after the instruction is carried out, refused or asked back about.
+    """
+
+    defaults = {**WorldHost.defaults, "robot": "g1", "ends_with_task": False}  # noqa: RUF012
 
     def setup(self) -> None:
         """Build the world and the publishers."""
@@ -31,8 +39,11 @@ class BodyBridgeNode(WorldHost):
         self._sensors: Any = None
         self._command: JointCommand | None = None
         self._fell_ns: int | None = None
+        self._task_over_ns: int | None = None
         self._joints, self._imu = self.say(contracts.JOINT_STATES), self.say(contracts.IMU)
         self.hear(contracts.JOINT_COMMAND, self._on_command, required=True)
+        if self.value("ends_with_task"):
+            self.hear(contracts.GROUNDING, self._on_grounding)
 
     def make(self, kind: Any) -> Any:
         """A hall."""
@@ -61,6 +72,10 @@ class BodyBridgeNode(WorldHost):
             self._command = command
             self._step()
 
+    def _on_grounding(self, message: String) -> None:
+        told = json.loads(message.data)
+        self._task_over_ns = told["stamp_ns"] if told["state"] in OVER else None
+
     def _step(self) -> None:
         if self._ended or self._command is None:
             return
@@ -87,4 +102,6 @@ class BodyBridgeNode(WorldHost):
             self._fell_ns = self._fell_ns or truth.stamp_ns
             if truth.stamp_ns - self._fell_ns >= FALLEN_S * 1e9:
                 return "the robot fell"
+        if self._task_over_ns is not None and truth.stamp_ns - self._task_over_ns >= AFTER_TASK_S * 1e9:
+            return "the task is over"
         return "time is over" if truth.stamp_ns >= self._end_ns else ""
