@@ -48,8 +48,8 @@ class Options:
     """What a user may choose when starting a system.
 
     ``world`` is "module:Class" of an autodrive.sim.world.World ("": the body's own); ``parameters`` a ROS parameter
-    file that goes before ``config/nodes.yaml``. ``robot``, ``say`` and ``task`` are the humanoid's: a file of config/robots,
-    what it is told, and the kind of task that its run is judged by ("" where nobody can).
+    file that goes before ``config/nodes.yaml``. The humanoid has ``robot``, a name in config/robots, ``say``, what it is
+    told, and ``task``, the kind of task that its run is judged by ("" where nobody can).
     """
 
     system: str = "car"
