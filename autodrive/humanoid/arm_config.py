@@ -26,7 +26,7 @@ _KEYS = {
     "ready",
     "stand_off",
     "reach",
-    "carry_x",
+    "carry",
     "belly",
 }
 
@@ -57,7 +57,7 @@ class ArmsConfig:
     ``palm_size`` (3,): along the fingers, across them, thickness. ``posture`` (7,) of the left arm is preferred where
     the hands leave a choice; ``mirror`` (7,) of signs makes it that of the right arm. ``ready`` (3,): left palm before
     and after work. ``stand_off``: from base_link to the centre of a box to take. ``reach_*``: where that centre may be,
-    ``carry_x``: where it may be in front of base_link while the robot walks.
+    ``carry`` (x, z): where it is while the robot walks; farther out, the load makes a standing robot step forward.
     ``belly``: how far the body reaches in front of base_link at the height of a table's edge.
     """
 
@@ -74,7 +74,7 @@ class ArmsConfig:
     reach_x: tuple[float, float]
     reach_y: float
     reach_z: tuple[float, float]
-    carry_x: tuple[float, float]
+    carry: tuple[float, float]
     belly: float
 
     @property
@@ -103,7 +103,7 @@ def load_arms(path: Path) -> ArmsConfig:
         raise ConfigError(f"arms file {path}: the arms have {count} and {len(right.joints)} joints; they must be alike")
     reach = _mapping(root["reach"], f"arms file {path}: reach", {"x", "y", "z"})
     low_high = {axis: _vector(reach[axis], 2, f"arms file {path}: reach {axis}") for axis in ("x", "z")}
-    carry = _vector(root["carry_x"], 2, f"arms file {path}: carry_x")
+    carry = _vector(root["carry"], 2, f"arms file {path}: carry")
     number = {key: float(_vector([root[key]], 1, f"arms file {path}: {key}")[0]) for key in ("stand_off", "belly")}
     return ArmsConfig(
         robot=str(root["robot"]),
@@ -118,7 +118,7 @@ def load_arms(path: Path) -> ArmsConfig:
         reach_x=(float(low_high["x"][0]), float(low_high["x"][1])),
         reach_y=float(_vector([reach["y"]], 1, f"arms file {path}: reach y")[0]),
         reach_z=(float(low_high["z"][0]), float(low_high["z"][1])),
-        carry_x=(float(carry[0]), float(carry[1])),
+        carry=(float(carry[0]), float(carry[1])),
         **number,
     )
 

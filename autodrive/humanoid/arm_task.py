@@ -42,7 +42,8 @@ class ArmTask:
 
     Tasks with equal ``task_id`` and ``kind`` are the same job with a newer target. ``point`` (x, y, z) is in ``frame``
     ("map" or "base_link"), ``box`` in map. ``hand`` is "left", "right" or "" for the nearer one. While ``docked`` is
-    False the hands only get ready, because the body is still on its way.
+    False the hands only get ready, because the body is on its way; where it is not known (None), they wait until the
+    body has stood for longer than it stands between two paces.
     """
 
     kind: str
@@ -52,7 +53,7 @@ class ArmTask:
     point: tuple[float, float, float] | None = None
     frame: str = "map"
     hand: str = ""
-    docked: bool = True
+    docked: bool | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

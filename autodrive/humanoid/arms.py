@@ -189,7 +189,7 @@ class Arms:
             else:
                 self._cursors[side] = _towards(cursor, goal, motion.speed)
         left, right = self._cursors
-        wanted = self._kinematics.solve(posture.qpos, joints, (left, right))
+        wanted = self._kinematics.solve(posture.qpos, joints, (left, right), grip=motion.grip_n > 0.0)
         half = len(joints) // 2
         for side, goal in enumerate(motion.palms):
             if goal is None:

@@ -19,6 +19,9 @@ from autodrive.scene import EgoState
 _NEAR_M, _NEAR_RAD = 0.08, 0.15  # within: paces instead of feedback
 _POSITION_GAIN, _YAW_GAIN = 0.9, 0.9  # 1/s
 _FILTER_S = 0.4
+_COAST_S = 0.6  # what the filter lags behind, and what a walking body needs to stop
+_SHORT_M = 0.05  # feedback aims at this far behind the goal: a table may be right before it
+_ADAPT_S = 1.5
 _SETTLE_S = 1.8  # after a pace the body rocks back and forth for that long
 _LOOSE = 2.5  # times the tolerance: then the body has been pushed away and docks again
 
@@ -28,7 +31,8 @@ class DockConfig:
     """How a robot docks. The defaults are the G1's; paces measure ``pace_offset`` anew, so they need not be exact.
 
     ``pace_s`` is one gait period. A pace with command c moves the body by pace_gain * c + pace_offset (x, y, yaw).
-    Steady walking at command c has the velocity walk_gain * c + walk_offset.
+    Steady walking at command c has the velocity walk_gain * c + walk_offset; that offset is tracked, for a load shifts
+    it.
     """
 
     max_speed: float = 0.15
@@ -51,12 +55,16 @@ DEFAULT = DockConfig()
 class DockState:
     """Where a docking is: pass the one returned back in. A fresh one starts.
 
-    ``phase`` is start, walk, settle, pace, done or failed; ``error`` the body's pose seen from the goal, smoothed.
+    ``phase`` is start, walk, settle, pace, done or failed; ``error`` the body's pose seen from the goal, ``velocity``
+    that of the body in its own axes (x, y, yaw), both smoothed; ``drift`` and ``offset`` what walking and paces were
+    found to add to the command.
     """
 
     phase: str = "start"
     since_s: float = 0.0
     error: Pose2 = IDENTITY
+    velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    drift: tuple[float, float, float] | None = None
     stamp_ns: int = -1
     start: Pose2 = IDENTITY
     command: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -77,13 +85,15 @@ def dock(
 ) -> tuple[WalkCommand, DockState]:
     """Walk command towards ``goal`` (map) and the next state. Call it at a fixed rate of 10 Hz or more."""
     now = ego.stamp_ns * 1e-9
-    state = _observe(ego, goal, state)
+    state = _observe(ego, goal, state, config)
     elapsed = now - state.since_s
     match state.phase:
         case "start":
-            near = _is_near(state.error)
+            near = _is_near(state.error, _NEAR_M)
             state = replace(state, phase="settle" if near else "walk", since_s=now)
-        case "walk" if _is_near(state.error) or elapsed > 4.0 + 12.0 * math.hypot(state.start.x, state.start.y):
+        case "walk" if _is_near(_stopping(state), 0.03) or elapsed > 4.0 + 12.0 * math.hypot(
+            state.start.x, state.start.y
+        ):
             state = replace(state, phase="settle", since_s=now)
         case "pace" if elapsed >= config.pace_s - 1e-6:
             state = replace(state, phase="settle", since_s=now)
@@ -91,28 +101,43 @@ def dock(
             state = _judge(_learn(state, config), now, config)
         case "done" if not _within(state.error, config, _LOOSE):
             state = replace(state, phase="settle", since_s=now, paces=0)
-    command = {"walk": _feedback(state, config), "pace": state.command}.get(state.phase, (0.0, 0.0, 0.0))
+    if state.phase == "walk":
+        state = replace(state, command=_feedback(state, config))
+    command = state.command if state.phase in ("walk", "pace") else (0.0, 0.0, 0.0)
     return WalkCommand(ego.stamp_ns, *command), state
 
 
-def _observe(ego: EgoState, goal: Pose2, state: DockState) -> DockState:
+def _observe(ego: EgoState, goal: Pose2, state: DockState, config: DockConfig) -> DockState:
     seen = goal.inverse() @ ego.pose
     if state.stamp_ns < 0:
         return replace(state, error=seen, start=seen, stamp_ns=ego.stamp_ns, since_s=ego.stamp_ns * 1e-9)
+    dt = (ego.stamp_ns - state.stamp_ns) * 1e-9
     # sway matters while walking only
-    filter_s = _FILTER_S if state.phase == "walk" else 0.12
-    share = 1.0 - math.exp(-(ego.stamp_ns - state.stamp_ns) * 1e-9 / filter_s)
+    share = 1.0 - math.exp(-dt / (_FILTER_S if state.phase == "walk" else 0.12))
     old = state.error
     error = Pose2(
         old.x + share * (seen.x - old.x),
         old.y + share * (seen.y - old.y),
         wrap_angle(old.yaw + share * wrap_angle(seen.yaw - old.yaw)),
     )
-    return replace(state, error=error, stamp_ns=ego.stamp_ns)
+    share = 1.0 - math.exp(-dt / _FILTER_S)
+    velocity = np.array(state.velocity)
+    velocity = velocity + share * (np.array([ego.speed, ego.lateral_speed, ego.yaw_rate]) - velocity)
+    drift = np.array(config.walk_offset if state.drift is None else state.drift)
+    if state.phase == "walk" and ego.stamp_ns * 1e-9 - state.since_s > 1.0:
+        surprise = velocity - np.array(config.walk_gain) * state.command - drift
+        drift = np.clip(drift + surprise * dt / _ADAPT_S, -0.12, 0.12)
+    return replace(state, error=error, velocity=_triple(velocity), drift=_triple(drift), stamp_ns=ego.stamp_ns)
 
 
-def _is_near(error: Pose2) -> bool:
-    return math.hypot(error.x, error.y) < _NEAR_M and abs(error.yaw) < _NEAR_RAD
+def _stopping(state: DockState) -> Pose2:
+    """Where the body will stop, seen from where feedback takes it."""
+    vx, vy, rate = (v * _COAST_S for v in state.velocity)
+    return Pose2(_SHORT_M, 0.0, 0.0) @ state.error @ Pose2(vx, vy, rate)
+
+
+def _is_near(error: Pose2, radius: float) -> bool:
+    return math.hypot(error.x, error.y) < radius and abs(error.yaw) < _NEAR_RAD
 
 
 def _within(error: Pose2, config: DockConfig, factor: float) -> bool:
@@ -121,12 +146,13 @@ def _within(error: Pose2, config: DockConfig, factor: float) -> bool:
 
 
 def _feedback(state: DockState, config: DockConfig) -> tuple[float, float, float]:
-    to_goal = state.error.inverse()
+    to_goal = _stopping(state).inverse()
     velocity = np.array([to_goal.x, to_goal.y]) * _POSITION_GAIN
     velocity *= min(1.0, config.max_speed / max(float(np.linalg.norm(velocity)), 1e-9))
     rate = max(-config.max_yaw_rate, min(config.max_yaw_rate, _YAW_GAIN * to_goal.yaw))
-    command = (np.array([*velocity, rate]) - config.walk_offset) / config.walk_gain
-    return float(command[0]), float(command[1]), float(command[2])
+    command = (np.array([*velocity, rate]) - (state.drift or config.walk_offset)) / config.walk_gain
+    command = np.clip(command, -0.4, 0.4)
+    return _triple(command)
 
 
 def _learn(state: DockState, config: DockConfig) -> DockState:
@@ -137,7 +163,7 @@ def _learn(state: DockState, config: DockConfig) -> DockState:
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
     surprise = _vector(moved) - np.array(config.pace_gain) * state.command - offset
     offset = offset + 0.6 * np.clip(surprise, -0.06, 0.06)
-    return replace(state, offset=(float(offset[0]), float(offset[1]), float(offset[2])))
+    return replace(state, offset=_triple(offset))
 
 
 def _judge(state: DockState, now: float, config: DockConfig) -> DockState:
@@ -149,9 +175,12 @@ def _judge(state: DockState, now: float, config: DockConfig) -> DockState:
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
     limit = np.array(config.max_pace_speed)
     command = np.clip((_vector(state.error.inverse()) - offset) / config.pace_gain, -limit, limit)
-    pace = (float(command[0]), float(command[1]), float(command[2]))
-    return replace(state, phase="pace", since_s=now, command=pace, start=state.error, paces=state.paces + 1)
+    return replace(state, phase="pace", since_s=now, command=_triple(command), start=state.error, paces=state.paces + 1)
 
 
 def _vector(pose: Pose2) -> Array:
     return np.array([pose.x, pose.y, pose.yaw])
+
+
+def _triple(vector: Array) -> tuple[float, float, float]:
+    return float(vector[0]), float(vector[1]), float(vector[2])

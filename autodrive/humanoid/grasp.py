@@ -17,7 +17,7 @@ from autodrive.humanoid.arm_task import ArmTask, BoxPose
 from autodrive.humanoid.motion import SIDE_SIGN, Motion, Phase, Sense, ready_palms, upright_palm
 from autodrive.humanoid.stance import across_and_depth, out_of_reach
 
-GRIP_N = 14.0
+GRIP_N = 18.0
 LIFT_M = 0.11
 _CONTACT_N = 2.5
 _BESIDE_M = 0.09  # between a palm and the box before closing
@@ -29,9 +29,13 @@ _SQUEEZE_S = 0.6
 _LOST_S = 0.25
 _LOST_SHARE = 0.35  # of the grip: less than that on a palm means that nothing is there
 _LOST_GAP_M = 0.035
-_SETTLE_S = 0.5
+_SETTLE_S = 0.5  # in which the body must be still before hands go to the table
+_UNSURE_SETTLE_S = 2.4  # the same where nobody said that the body has docked: longer than a pause between paces
 _PHASE_LIMIT_S = 8.0
-_STANDS_M = 0.015  # palms that stay this much behind their way down carry no more
+_ABOVE_TABLE_M = 0.04  # lowest edge of the palms
+_STANDS_M = 0.03  # palms that stay this much behind their way down carry no more
+_LET_GO_S = 0.6
+_CLEAR_OF_TABLE_M = 0.4  # backing away so far from where a box was lifted takes it off the table
 _BELOW_M = 0.04  # how far below the expected height a surface is sought
 _CLEAR_M = 0.09  # between a carried box and the surface on which it will be placed
 
@@ -107,7 +111,7 @@ class Pick:
         assert self.carried is not None
         return self._lift(sense, self.carried)
 
-    def _wait(self, sense: Sense, docked: bool) -> Motion:
+    def _wait(self, sense: Sense, docked: bool | None) -> Motion:
         phase, now = self._phase, sense.time_s
         palms = ready_palms(sense.config, self._box.bottom + 0.2)
         if phase.name == "raise":
@@ -117,7 +121,7 @@ class Pick:
         if reason := _not_yet(sense, docked, self._box):
             phase.enter("waiting", now)
             return Motion("waiting", palms=palms, note=reason)
-        if phase.lasted(now) > _SETTLE_S:
+        if phase.lasted(now) > (_SETTLE_S if docked else _UNSURE_SETTLE_S):
             phase.enter("over", now)
         return Motion("waiting", palms=palms)
 
@@ -125,8 +129,8 @@ class Pick:
         box = self._box
         across, _, yaw = across_and_depth(box, sense.body)
         x, y = sense.body.inverse().apply(np.array([box.x, box.y]))
-        # a palm's lower edge must clear the table
-        z = max(box.z, box.bottom + sense.config.palm_size[1] / 2 + 0.01) + up
+        # palms and forearms must clear the table
+        z = max(box.z, box.bottom + sense.config.palm_size[1] / 2 + _ABOVE_TABLE_M) + up
         aside = np.array([-math.sin(yaw), math.cos(yaw), 0.0]) * (across / 2 + gap)
         left, right = (upright_palm(k, np.array([x, y, z]) + SIDE_SIGN[k] * aside, yaw) for k in (0, 1))
         return left, right
@@ -174,36 +178,44 @@ class Pick:
 
 
 class Hold:
-    """The box stays where it is relative to the torso, in front of its middle."""
+    """tuck -> hold: in to the body; once that has left the table, "lower" to the height of carrying."""
 
     def __init__(self, sense: Sense, carried: Carried) -> None:
         self._phase = Phase("tuck", sense.time_s)
         self._watch = _LossWatch()
+        self._from = sense.body
         x, y, _ = carried.middle
-        near, far = sense.config.carry_x
-        self.carried: Carried | None = carried.moved(np.array([min(max(x, near), far) - x, -y, 0.0]))
+        self.carried: Carried | None = carried.moved(np.array([min(sense.config.carry[0] - x, 0.0), -y, 0.0]))
+        self._low = False
 
     def step(self, sense: Sense, task: ArmTask) -> Motion:
         """See the class."""
-        carried = self.carried
+        phase, carried = self._phase, self.carried
         if carried is None or self._watch.lost(sense, carried):
             self.carried = None
             return Motion("lost", freeze=True, failed="the box is no longer between the hands")
-        if self._phase.name == "tuck" and (self._phase.arrived(sense) or self._phase.lasted(sense.time_s) > 3.0):
-            self._phase.enter("hold", sense.time_s)
+        if phase.name != "hold" and (phase.arrived(sense) or phase.lasted(sense.time_s) > 3.0):
+            phase.enter("hold", sense.time_s)
+        away = math.hypot(sense.body.x - self._from.x, sense.body.y - self._from.y)
+        if phase.name == "hold" and not self._low and away > _CLEAR_OF_TABLE_M:
+            self._low = True
+            down = min(sense.config.carry[1] - float(carried.middle[2]), 0.0)
+            self.carried = carried = carried.moved(np.array([0.0, 0.0, down]))
+            phase.enter("lower", sense.time_s)
         # a fixed posture, once it is reached: hands that made up for every sway would shake the box
-        still = self._phase.name == "hold"
-        return Motion(self._phase.name, carried.palms, _LIFT_MPS, GRIP_N, freeze=still, done=still)
+        still = phase.name == "hold"
+        return Motion(phase.name, carried.palms, _LIFT_MPS, GRIP_N, freeze=still, done=still)
 
 
 class Place:
-    """raise -> waiting -> over -> lower -> open -> retract."""
+    """raise -> waiting -> over -> lower -> let go -> open -> retract -> placed."""
 
     def __init__(self, sense: Sense, carried: Carried) -> None:
         self._phase = Phase("raise", sense.time_s)
         self._watch = _LossWatch()
         self._start = carried
         self._opened: tuple[PalmPose, PalmPose] = carried.palms
+        self._stay: tuple[PalmPose, PalmPose] = carried.palms
         self._sag = 0.0
         self.carried: Carried | None = carried
 
@@ -211,6 +223,11 @@ class Place:
         """See the class."""
         assert task.box is not None and task.surface is not None
         phase, now = self._phase, sense.time_s
+        if phase.name == "let go":
+            if phase.lasted(now) > _LET_GO_S:
+                phase.enter("open", now)
+            # slowly, so that a box that was held askew comes to stand
+            return Motion("let go", palms=self._stay, grip_n=max(GRIP_N * (1 - phase.lasted(now) / _LET_GO_S), 0.5))
         if phase.name == "open":
             if phase.arrived(sense, 0.3) or phase.lasted(now) > 3.0:
                 phase.enter("retract", now)
@@ -229,7 +246,7 @@ class Place:
             return self._wait(sense, task.docked, task.box, task.surface)
         return self._lower(sense, carried, task.box, task.surface)
 
-    def _wait(self, sense: Sense, docked: bool, box: BoxPose, surface: float) -> Motion:
+    def _wait(self, sense: Sense, docked: bool | None, box: BoxPose, surface: float) -> Motion:
         phase, now = self._phase, sense.time_s
         high = surface + _CLEAR_M + self._start.above_bottom
         carried = self._start.moved(np.array([0.0, 0.0, max(0.0, high - float(self._start.middle[2]))]))
@@ -239,10 +256,11 @@ class Place:
             if phase.arrived(sense) or phase.lasted(now) > _PHASE_LIMIT_S:
                 phase.enter("waiting", now)
             return wish
+        wish = replace(wish, freeze=True)  # a box that makes up for the body's sway is shaken
         if reason := _not_yet(sense, docked, replace(box, z=surface + box.height / 2)):
             phase.enter("waiting", now)
             return replace(wish, phase="waiting", note=reason)
-        if phase.lasted(now) > _SETTLE_S:
+        if phase.lasted(now) > (_SETTLE_S if docked else _UNSURE_SETTLE_S):
             phase.enter("over", now)
         return wish
 
@@ -258,7 +276,8 @@ class Place:
                 self._sag = sense.sag
             return Motion("over", self.carried.palms, _LIFT_MPS, GRIP_N)
         down = carried.moved(np.array([0.0, 0.0, floor - _BELOW_M - float(carried.middle[2])]))
-        stands = sense.sag < self._sag - _STANDS_M and phase.lasted(now) > 0.3
+        middle = (sense.palms[0].position[2] + sense.palms[1].position[2]) / 2
+        stands = middle < floor + 0.003 or sense.sag < self._sag - _STANDS_M
         if stands or phase.arrived(sense, 0.5) or phase.lasted(now) > _PHASE_LIMIT_S:
             self._open(sense)
         return Motion("lower", down.palms, 0.06, GRIP_N)
@@ -266,13 +285,14 @@ class Place:
     def _open(self, sense: Sense) -> None:
         apart = [PalmPose(palm.position - _BESIDE_M * palm.normal, palm.rotation) for palm in sense.palms]
         self._opened = (apart[0], apart[1])
+        self._stay = sense.palms
         self.carried = None
-        self._phase.enter("open", sense.time_s)
+        self._phase.enter("let go", sense.time_s)
 
 
-def _not_yet(sense: Sense, docked: bool, box: BoxPose) -> str:
+def _not_yet(sense: Sense, docked: bool | None, box: BoxPose) -> str:
     """Why the hands must not go to the box now; "" when they may."""
-    if not docked:
+    if docked is False:
         return "the body is still on its way"
     if reason := out_of_reach(box, sense.body, sense.config):
         return reason

@@ -10,8 +10,9 @@ from autodrive.humanoid.arm_model import ArmModel, PalmPose
 from autodrive.humanoid.palms import PALM_SITES
 
 _ORIENTATION_COST = (0.12, 0.12, 0.02)  # where the palm looks matters, how the fingers lie in its plane hardly
+_GRIP_ORIENTATION_COST = (0.12, 0.12, 0.12)  # but a held box turns with the fingers
 _POSTURE_COST = 4e-3
-_DAMPING = 1e-3
+_DAMPING = 1e-6  # more would keep the elbows from where the posture wants them
 _MARGIN_RAD = 0.02  # kept from the joints' ends
 
 
@@ -39,12 +40,17 @@ class ArmKinematics:
         self._high = model.ranges[:, 1] - _MARGIN_RAD
 
     def solve(
-        self, qpos: Array, arms: Array, targets: tuple[PalmPose | None, PalmPose | None], steps: int = 1
+        self,
+        qpos: Array,
+        arms: Array,
+        targets: tuple[PalmPose | None, PalmPose | None],
+        steps: int = 1,
+        grip: bool = False,
     ) -> Array:
         """Arm joint positions (A,) nearer to the palm targets than ``arms`` (A,), with the body at ``qpos`` (nq,).
 
         A palm without a target goes where the preferred posture takes it. One step suffices to follow a target that
-        moves a few millimetres; many find a posture from afar.
+        moves a few millimetres; many find a posture from afar. With ``grip`` all of the palms' orientation counts.
         """
         arms_model, configuration = self._arms, self._configuration
         full = qpos.copy()
@@ -55,6 +61,7 @@ class ArmKinematics:
         for task, target in zip(self._hands, targets, strict=True):
             if target is not None:
                 rotation = mink.SO3.from_matrix(target.rotation)
+                task.set_orientation_cost(_GRIP_ORIENTATION_COST if grip else _ORIENTATION_COST)
                 task.set_target(mink.SE3.from_rotation_and_translation(rotation, target.position))
                 tasks.append(task)
         for _ in range(steps):

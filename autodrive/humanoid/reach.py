@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from autodrive.geometry import Array
@@ -15,6 +17,7 @@ _TOUCH_MPS = 0.05
 _TOUCH_N = 1.5
 _PHASE_LIMIT_S = 8.0
 _ARRIVED_M = 0.015
+_CLEAR_M, _CLEAR_S = 0.3, 4.0  # hands stay up until the body has backed away so far, or for so long
 
 
 class Rest:
@@ -25,12 +28,15 @@ class Rest:
         self._phase = Phase("retract" if stretched else "lower", sense.time_s)
         self._height = max(palm.position[2] for palm in sense.palms)
         self._pose = pose
+        self._from = sense.body
 
     def step(self, sense: Sense, task: ArmTask) -> Motion:
         """See the class."""
         phase = self._phase
         if phase.name == "retract":
-            if phase.arrived(sense) or phase.lasted(sense.time_s) > _PHASE_LIMIT_S:
+            away = math.hypot(sense.body.x - self._from.x, sense.body.y - self._from.y)
+            clear = away > _CLEAR_M or phase.lasted(sense.time_s) > _CLEAR_S
+            if clear and (phase.arrived(sense) or phase.lasted(sense.time_s) > _PHASE_LIMIT_S):
                 phase.enter("lower", sense.time_s)
             return Motion("retract", palms=ready_palms(sense.config, self._height))
         if phase.name == "lower" and (phase.arrived(sense) or phase.lasted(sense.time_s) > _PHASE_LIMIT_S):
