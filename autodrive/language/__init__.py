@@ -1,0 +1,1 @@
+"""Plain English to steps that are grounded in tracked objects."""

@@ -12,7 +12,7 @@ from autodrive.language.reader import Reader
 from autodrive.language.syntax import Clause, NounPhrase, PlacePhrase, Relation
 
 Parse = tuple[Clause, int]
-SEPARATORS = frozenset({"then", ",", "and", "but", "without"})
+SEPARATORS = frozenset({"then", ",", "and", "but", "without", "."})
 MOST_READINGS = 24
 ME = NounPhrase((0, 0), word="me")
 HOME = NounPhrase((0, 0), word="home")
@@ -173,6 +173,7 @@ def _go(reader: Reader, k: int) -> Iterator[Parse]:
         yield Clause("go", (k, end), place=place), end
     if reader.at(k) == "back":
         yield from _return(reader, k + 1)
+    yield from (parse for parse in _carry(reader, k) if parse[0].place is not None)  # "move the box to ..."
 
 
 def _relative(reader: Reader, k: int) -> Iterator[Parse]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
+from threadpoolctl import ThreadpoolController
 
 from autodrive.errors import EnvironmentProblem
 from autodrive.language.wordpiece import WordPiece
@@ -31,6 +32,7 @@ class Encoder:
 
     def __init__(self, weights: dict[str, Array], words: WordPiece) -> None:
         self._w, self._words = weights, words
+        self._threads = ThreadpoolController()
 
     @classmethod
     def load(cls) -> Encoder:
@@ -43,7 +45,8 @@ class Encoder:
 
     def encode(self, phrases: Sequence[str]) -> Array:
         """Unit vectors (N, 384) of N phrases of lower-case words."""
-        blocks = [self._block(phrases[k : k + BLOCK]) for k in range(0, len(phrases), BLOCK)]
+        with self._threads.limit(limits=1, user_api="blas"):  # more threads cost more than they bring in a few words
+            blocks = [self._block(phrases[k : k + BLOCK]) for k in range(0, len(phrases), BLOCK)]
         return np.concatenate(blocks)
 
     def _block(self, phrases: Sequence[str]) -> Array:

@@ -18,7 +18,7 @@ def _table(*lines: str) -> dict[str, str]:
 CONTRACTIONS = _table(
     "do not: don't, dont", "does not: doesn't", "can not: can't, cannot", "is not: isn't", "will not: won't",
     "should not: shouldn't", "must not: mustn't", "it is: it's", "that is: that's", "what is: what's", "let us: let's",
-    "i want: i'd, i'll", "you are: you're", "there is: there's", "i am: i'm", "where is: where's", "who is: who's",
+    "i would: i'd", "i will: i'll", "you are: you're", "there is: there's", "i am: i'm", "where is: where's", "who is: who's",
    )  # fmt: skip
 
 # Words that change nothing about what is to be done, wherever they stand.
@@ -60,12 +60,14 @@ _PHRASES = _table(
     " once done, when you are done, when done, subsequently, thereafter, followed by, and next, when you get there,"
     " once you are there, when you are there, when you arrive",
     # things
-    "cone: traffic cone, safety cone, road cone, orange cones",
-    "box: cardboard box, boxes, crate, crates, carton, cartons, package, packages, parcel, parcels, container, bin,"
+    "cone: pylon, traffic cone, safety cone, road cone, orange cones",
+    "box: cuboid, cardboard box, boxes, crate, crates, carton, cartons, package, packages, parcel, parcels, container, bin,"
     " cube, cubes, case, block",
+    "the person: whoever is, whoever",
+    "in: dressed in, clad in, who wears, in the colour",
     "person: pedestrian, pedestrians, man, woman, men, women, human, humans, guy, lady, gentleman, worker, workers,"
     " somebody, someone, boy, girl, child, visitor, persons, colleague, bystander, walker, folk, individual, anyone,"
-    " anybody, kid, kids, fellow, adult, employee, operator, guys",
+    " anybody, kid, kids, fellow, adult, employee, operator, guys, driver, coworker",
     "table: tables, desk, desks, workbench, bench, counter, worktop",
     "shelf: shelves, rack, racks, shelving, shelving unit, bookshelf, bookcase, cupboard, cabinet",
     "car: cars, automobile, sedan, vehicle, vehicles",
@@ -82,14 +84,14 @@ _PHRASES = _table(
     " turn your cameras, direct your gaze",
     "watch: watching, observe, inspect, examine, eye, keep an eye on, check out",
     "touch: touching, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on, place a hand on,"
-    " lay a hand on, poke, press, make contact with, touch on, rest your hand on",
+    " lay a hand on, put your palm on, put your palms on, put your hands on, lay your hands on, poke, press, make contact with, touch on, rest your hand on",
     "reach: reaching, reach out, stretch out your hand, extend your arm",
     "follow: following, tail, trail, go after, keep following, accompany, shadow, keep up with, walk after,"
     " stay behind, stick with",
     "approach: approaching, visit, get close to, get near, come close to, draw near, get closer to, go close to,"
     " come closer to, move close to, walk close to, find your way to",
     "go: going, walk, move, head, heading, proceed, proceeding, run, travel, navigate,"
-    " step, march, make your way, drive, driving, continue, get yourself, get over, get going, stroll, wander, take yourself,"
+    " step, march, make your way, drive, driving, continue, get yourself, get over, get going, stroll, wander, amble, saunter, tiptoe, shuffle, take yourself,"
     " position yourself, place yourself, go and stand, go stand, go over, walk over, move over, head over, stand,"
     " take a walk, walk up, go up, walk on over, go on over, advance",
     "come: coming, come over, come on over, come along, come up, come on",
@@ -122,7 +124,7 @@ _PHRASES = _table(
     " where you started, the place where you started, the beginning, start position, where you came from, your base,"
     " where you began, your home, your start, the home position, home position, origin, your starting point",
     # fillers of several words
-    "please: if you would, if you please, if you do not mind, if you can, if possible, i want you to, i would like you to,"
+    "please: if you would, if you please, if you do not mind, if you can, if possible, i want you to, i would like you to, i would love you to, i will need you to,"
     " could you, can you, would you, will you, you should, you must, you have to, you need to, go ahead and,"
     " i need you to, would you mind, be so kind as to, do me a favour and, do me a favor and, i ask you to, let us,"
     " i want to see you, try to, make sure to, be sure to, you can, may i ask you to, you may, for me to see, do",

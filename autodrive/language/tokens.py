@@ -8,7 +8,7 @@ import unicodedata
 from autodrive.language.lexicon import CONTRACTIONS, FILLERS, PHRASES
 
 TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[,.;:!?]")
-MARKS = {".": "then", ";": "then", "!": "then", "?": "then", ":": ","}
+MARKS = {";": ".", "!": ".", "?": ".", ":": ","}
 LONGEST_PHRASE = max(len(phrase) for phrase in PHRASES)
 
 
