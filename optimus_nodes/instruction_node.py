@@ -9,7 +9,7 @@ from autodrive.language.understand import Understanding
 from std_msgs.msg import Bool, String
 
 from autodrive.errors import ConfigError
-from autodrive.humanoid.arm_config import load_arms_config
+from autodrive.humanoid.arm_config import ARMS_FOLDER, load_arms
 from autodrive.tasks.executive import Executive, Report
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.object_bytes import tracks_from_bytes
@@ -27,7 +27,7 @@ class InstructionNode(StageNode):
 
     def setup(self) -> None:
         """Load the language model and hear the scene."""
-        self._executive = Executive(Understanding(), load_arms_config(self.value("robot")))
+        self._executive = Executive(Understanding(), load_arms(ARMS_FOLDER / f"{self.value('robot')}.yaml"))
         self._script = _parse(self.value("script"))
         self._heard: list[str] = []
         self._told: Report | None = None

@@ -57,7 +57,7 @@ class SceneMemory:
         colours: Mapping[int, Colour],
         keep: frozenset[int] = frozenset(),
     ) -> None:
-        """Take in one frame; what is in ``keep`` is not forgotten (it is held, or being worked at)."""
+        """Take in one frame; things in ``keep`` are not forgotten: they are held, or being worked at."""
         elapsed = 0.0 if self._now_s is None else now_s - self._now_s
         self._now_s = now_s
         shown: set[int] = set()
@@ -68,7 +68,7 @@ class SceneMemory:
             known = self._known.get(self._id_of_track.get(track_id, -1))
             if known is not None:
                 known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
-        self._forget(now_s, elapsed, body, shown | keep)
+        self._forget(now_s, elapsed, body, shown, keep)
 
     def carry(self, item: int, pose: Pose2, z: float) -> None:
         """Note that something moves along with the body."""
@@ -113,13 +113,16 @@ class SceneMemory:
         distance, item = min(near, default=(math.inf, -1))
         return item if distance < reach else track.track_id
 
-    def _forget(self, now_s: float, elapsed: float, body: Pose2, keep: set[int]) -> None:
+    def _forget(self, now_s: float, elapsed: float, body: Pose2, shown: set[int], keep: frozenset[int]) -> None:
         near, far = CERTAIN_WITHIN_M
         for item, known in list(self._known.items()):
-            if item in keep:
+            if item in shown:
                 continue
             if known.track.label in ROAD_USERS:
+                # somebody walks on: where they were is no knowledge, whoever is looked for
                 gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
+            elif item in keep:
+                continue
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
                 known.missed_s += elapsed if near < distance < far else 0.0

@@ -1,0 +1,300 @@
+"""The executive and its behaviours against a body and hands that do as they are asked, without physics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autodrive.geometry import Pose2, wrap_angle
+from autodrive.humanoid.arm_config import ARMS_FOLDER, load_arms
+from autodrive.humanoid.arm_task import ArmStatus
+from autodrive.language.model import (
+    Cause,
+    Context,
+    Grounded,
+    Outcome,
+    Place,
+    PlaceKind,
+    Question,
+    Refusal,
+    Relation,
+    Scene,
+    SceneObject,
+    Step,
+    StepKind,
+)
+from autodrive.scene import EgoState, ObjectClass, TrackedObject
+from autodrive.tasks.executive import Executive
+from autodrive.tasks.memory import SceneMemory
+from autodrive.tasks.places import place_pose, stand_before, support_of
+from autodrive.tasks.wish import TaskState, View
+from autodrive.vision.appearance import Colour
+
+FRAME_NS = 100_000_000
+ARMS = load_arms(ARMS_FOLDER / "g1.yaml")
+
+
+def track(track_id: int, label: ObjectClass, x: float, y: float, *size: float, z: float | None = None) -> TrackedObject:
+    length, width, height = size or (0.5, 0.5, 1.7)
+    z = height / 2 if z is None else z
+    box = {"x": x, "y": y, "z": z, "yaw": 0.0, "length": length, "width": width, "height": height}
+    return TrackedObject(track_id, label, 0.9, **box, vx=0.0, vy=0.0, yaw_rate=0.0, age_s=2.0)
+
+
+TABLE = track(1, ObjectClass.TABLE, 3.0, 0.0, 1.2, 0.7, 0.74)
+BOX = track(2, ObjectClass.BOX, 3.0, -0.2, 0.16, 0.16, 0.16, z=0.82)
+OTHER_TABLE = track(3, ObjectClass.TABLE, 0.0, 4.0, 1.2, 0.7, 0.74)
+PERSON = track(4, ObjectClass.PEDESTRIAN, -3.0, 1.0)
+TRACKS = (TABLE, BOX, OTHER_TABLE, PERSON)
+
+
+class Puppet:
+    """A body that glides to goals and hands that succeed after a second; understanding is looked up."""
+
+    def __init__(self, answers: dict[str, Outcome], tracks: tuple[TrackedObject, ...] = TRACKS) -> None:
+        self.executive = Executive(lambda text, scene, context: self._answer(answers[text], scene), ARMS)
+        self.tracks = tracks
+        self.pose, self.stamp_ns = Pose2(0.0, 0.0, 0.0), 0
+        self.scenes: list[Scene] = []
+        self.status: ArmStatus | None = None
+        self.holding = False
+        self.drops = False
+        self.states: list[TaskState] = []
+        self._arm_s = 0.0
+
+    def _answer(self, outcome: Outcome, scene: Scene) -> Outcome:
+        self.scenes.append(scene)
+        return outcome
+
+    def run(self, seconds: float, *texts: str) -> None:
+        for _ in range(round(seconds * 10)):
+            ego = EgoState(self.stamp_ns, self.pose, 0.0, 0.0)
+            state = self.executive.step(ego, self.tracks, {}, self.status, texts)
+            texts = ()
+            self.states.append(state)
+            if not state.halt:
+                self._glide(state.dock or state.goal)
+            self._work(state)
+            self.stamp_ns += FRAME_NS
+
+    def _glide(self, goal: Pose2 | None) -> None:
+        if goal is None:
+            return
+        dx, dy = goal.x - self.pose.x, goal.y - self.pose.y
+        share = min(1.0, 0.06 / max(math.hypot(dx, dy), 1e-9))
+        turn = float(np.clip(wrap_angle(goal.yaw - self.pose.yaw), -0.1, 0.1))
+        self.pose = Pose2(self.pose.x + share * dx, self.pose.y + share * dy, wrap_angle(self.pose.yaw + turn))
+
+    def _work(self, state: TaskState) -> None:
+        task = state.arms
+        same = self.status is not None and (self.status.task_id, self.status.kind) == (task.task_id, task.kind)
+        self._arm_s = self._arm_s + 0.1 if same else 0.0
+        reached = task.box is None or math.dist((task.box.x, task.box.y), (self.pose.x, self.pose.y)) < 0.55
+        done = self._arm_s > 1.0 and reached
+        failed = "it slipped" if self.drops and task.kind == "pick" and done else ""
+        if done and not failed and task.kind in ("pick", "place"):
+            self.holding = task.kind == "pick"
+        self.status = ArmStatus(
+            stamp_ns=self.stamp_ns,
+            task_id=task.task_id,
+            kind=task.kind,
+            phase=task.kind,
+            done=done and not failed,
+            note="",
+            failed=failed,
+            holding=self.holding,
+            hand_error_m=0.0,
+            push_n=(0.0, 0.0),
+            load_n=0.0,
+        )
+
+
+def grounded(*steps: Step) -> Grounded:
+    return Grounded(steps)
+
+
+def at(target: int, relation: Relation = Relation.AT) -> Place:
+    return Place(PlaceKind.OBJECT, (target,), relation)
+
+
+GO = grounded(Step(StepKind.GOTO, place=at(1)))
+STOP = grounded(Step(StepKind.STOP))
+
+
+def test_going_somewhere_ends_before_the_thing_and_facing_it() -> None:
+    puppet = Puppet({"go": GO})
+    puppet.run(12.0, "go")
+    assert puppet.executive.report.state == "done"
+    local = puppet.pose.inverse().apply(np.array([TABLE.x, TABLE.y]))
+    assert 0.3 < local[0] < 1.4
+    assert abs(math.atan2(local[1], local[0])) < 0.4
+    assert puppet.states[-1].goal is None, "done: nothing is asked of the legs any more"
+
+
+def test_nothing_moves_before_the_scene_is_understood_and_a_question_moves_nothing() -> None:
+    question = Question("which one?", (1, 3))
+    puppet = Puppet({"go": question})
+    puppet.run(2.0, "go")
+    assert puppet.executive.report.state == "question"
+    assert puppet.executive.report.says == "which one?"
+    assert puppet.pose == Pose2(0.0, 0.0, 0.0)
+    assert {s.goal for s in puppet.states} == {None}
+
+
+def test_a_refusal_is_told_and_moves_nothing() -> None:
+    puppet = Puppet({"hit": Refusal("I do not hit people", Cause.UNSAFE)})
+    puppet.run(1.0, "hit")
+    assert (puppet.executive.report.state, puppet.executive.report.says) == ("refused", "I do not hit people")
+    assert {s.goal for s in puppet.states} == {None}
+
+
+def test_what_is_not_found_at_first_is_looked_for_a_moment() -> None:
+    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)})
+    puppet.run(1.0, "go")
+    assert puppet.executive.report.state == "running"
+    puppet.run(3.0)
+    assert puppet.executive.report.state == "refused"
+    assert len(puppet.scenes) > 10, "asked again at every frame"
+
+
+def test_stop_halts_in_the_same_frame_and_a_new_instruction_lifts_it() -> None:
+    puppet = Puppet({"go": GO, "stop": STOP})
+    puppet.run(2.0, "go")
+    before = puppet.pose
+    puppet.run(0.1, "stop")
+    assert puppet.states[-1].halt and puppet.states[-1].goal is None
+    puppet.run(2.0)
+    assert puppet.pose == before
+    puppet.run(10.0, "go")
+    assert puppet.executive.report.state == "done" and not puppet.states[-1].halt
+
+
+def test_bringing_lifts_carries_and_sets_down() -> None:
+    puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, at(3)))})
+    puppet.run(60.0, "bring")
+    assert puppet.executive.report.state == "done", puppet.executive.report
+    kinds = [s.arms.kind for s in puppet.states]
+    order = [k for k, before in zip(kinds, [None, *kinds], strict=False) if k != before]
+    assert order == ["rest", "pick", "hold", "place", "rest"]
+    places = [s.arms for s in puppet.states if s.arms.kind == "place"]
+    assert places[-1].surface == pytest.approx(OTHER_TABLE.height)
+    spot = places[-1].box
+    assert spot is not None and abs(spot.x - OTHER_TABLE.x) < 0.6 and abs(spot.y - OTHER_TABLE.y) < 0.35
+    assert not puppet.holding
+
+
+def test_the_hands_hold_while_the_legs_carry_it_to_a_person() -> None:
+    puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, Place(PlaceKind.PERSON, (4,))))})
+    puppet.run(60.0, "bring")
+    assert puppet.executive.report.state == "done"
+    assert puppet.states[-1].arms.kind == "hold" and puppet.states[-1].carrying
+    distance = math.dist((puppet.pose.x, puppet.pose.y), (PERSON.x, PERSON.y))
+    assert 0.8 < distance < 1.5
+
+
+def test_a_failed_grasp_is_tried_once_more_and_then_told() -> None:
+    puppet = Puppet({"pick": grounded(Step(StepKind.PICK_UP, 2))})
+    puppet.drops = True
+    puppet.run(60.0, "pick")
+    assert puppet.executive.report.state == "failed"
+    assert "slipped" in puppet.executive.report.says
+    assert len({s.arms.task_id for s in puppet.states if s.arms.kind == "pick"}) == 2
+
+
+def test_sequences_run_in_order_and_waiting_takes_its_time() -> None:
+    wait = Step(StepKind.WAIT, seconds=3.0)
+    puppet = Puppet({"go": grounded(Step(StepKind.GOTO, place=at(1)), wait, Step(StepKind.COME_BACK))})
+    puppet.run(40.0, "go")
+    assert puppet.executive.report.state == "done"
+    assert math.hypot(puppet.pose.x, puppet.pose.y) < 0.35
+    assert sum(s.phase == "wait" for s in puppet.states) == 31
+
+
+def test_following_keeps_its_distance_and_ends_when_the_person_is_lost() -> None:
+    puppet = Puppet({"follow": grounded(Step(StepKind.FOLLOW, 4))})
+    puppet.run(8.0, "follow")
+    assert puppet.executive.report.state == "running"
+    assert 1.0 < math.dist((puppet.pose.x, puppet.pose.y), (PERSON.x, PERSON.y)) < 2.2
+    puppet.tracks = TRACKS[:3]
+    puppet.run(12.0)
+    assert puppet.executive.report.state == "failed"
+
+
+# --- memory and places ---------------------------------------------------------------------------------------------
+
+
+def test_a_thing_keeps_its_id_when_the_tracker_gives_it_another() -> None:
+    memory = SceneMemory()
+    memory.update(0.0, Pose2(0, 0, 0), [BOX], {2: Colour("red", 1.0)})
+    memory.update(0.1, Pose2(0, 0, 0), [], {})
+    memory.update(5.0, Pose2(0, 0, 0), [replace(BOX, track_id=77, x=3.1)], {77: Colour("red", 1.0)})
+    (found,) = memory.objects()
+    assert (found.track_id, found.colour, found.x) == (2, "red", 3.1)
+    assert memory.tracks_of([2]) == {2, 77}
+
+
+def test_what_is_gone_is_forgotten_where_cameras_look_and_kept_where_they_do_not() -> None:
+    memory = SceneMemory()
+    memory.update(0.0, Pose2(0, 0, 0), [BOX, replace(BOX, track_id=9, x=0.4, y=0.0)], {})
+    for k in range(1, 80):
+        memory.update(k * 0.1, Pose2(0, 0, 0), [], {})
+    assert [o.track_id for o in memory.objects()] == [9], "the near one lies below the cameras"
+
+
+def test_the_colour_is_what_most_looks_say() -> None:
+    memory = SceneMemory()
+    for k, name in enumerate(["blue", "red", "red", "red"]):
+        memory.update(k * 0.1, Pose2(0, 0, 0), [BOX], {2: Colour(name, 0.8)})
+    (found,) = memory.objects()
+    assert found.colour == "red"
+    assert found.colour_confidence == pytest.approx(0.75)
+
+
+def scene_objects(*tracks: TrackedObject) -> tuple[SceneObject, ...]:
+    memory = SceneMemory()
+    memory.update(0.0, Pose2(0, 0, 0), tracks, {})
+    return memory.objects()
+
+
+def test_what_stands_on_a_table_is_approached_across_the_edge_of_that_table() -> None:
+    objects = scene_objects(TABLE, BOX)
+    table, box = objects
+    assert support_of(box, objects) == table
+    assert support_of(table, objects) is None
+    place = stand_before(box, objects, Pose2(0.0, -1.0, 0.0))
+    frame = Pose2(TABLE.x, TABLE.y, 0.0).inverse() @ place
+    outside = max(abs(frame.x) - TABLE.length / 2, abs(frame.y) - TABLE.width / 2)
+    assert outside == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("relation", "side"), [(Relation.LEFT_OF, 1), (Relation.RIGHT_OF, -1)])
+def test_left_and_right_are_as_the_robot_sees_them(relation: Relation, side: int) -> None:
+    objects = scene_objects(track(1, ObjectClass.CONE, 3.0, 0.0, 0.3, 0.3, 0.6))
+    ego = EgoState(0, Pose2(0.0, 0.0, 0.0), 0.0, 0.0)
+    view = View(0.0, ego, None, {o.track_id: o for o in objects}.get, objects, ego.pose)
+    pose = place_pose(Place(PlaceKind.OBJECT, (1,), relation), view)
+    assert pose is not None and math.copysign(1, pose.y) == side and abs(pose.y) > 0.6
+
+
+def test_between_two_is_the_middle() -> None:
+    pair = (track(1, ObjectClass.PEDESTRIAN, 3.0, 1.0), track(2, ObjectClass.PEDESTRIAN, 3.0, -1.4))
+    objects = scene_objects(*pair)
+    ego = EgoState(0, Pose2(0.0, 0.0, 0.0), 0.0, 0.0)
+    view = View(0.0, ego, None, {o.track_id: o for o in objects}.get, objects, ego.pose)
+    pose = place_pose(Place(PlaceKind.PERSON, (1, 2), Relation.BETWEEN), view)
+    assert pose is not None and (pose.x, pose.y) == pytest.approx((3.0, -0.2))
+    assert place_pose(Place(PlaceKind.PERSON, (1, 99), Relation.BETWEEN), view) is None
+
+
+def test_understanding_is_given_what_the_robot_remembers() -> None:
+    puppet = Puppet({"go": GO})
+    puppet.run(0.5)
+    puppet.tracks = ()
+    puppet.run(0.2, "go")
+    (scene,) = puppet.scenes
+    assert {o.track_id for o in scene.objects} == {1, 2, 3, 4}
+    assert scene.home == Pose2(0.0, 0.0, 0.0)
+    assert isinstance(Context(), Context)
