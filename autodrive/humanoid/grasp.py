@@ -14,7 +14,7 @@ import numpy as np
 from autodrive.geometry import Array
 from autodrive.humanoid.arm_model import PalmPose
 from autodrive.humanoid.arm_task import ArmTask, BoxPose
-from autodrive.humanoid.motion import SIDE_SIGN, Motion, Phase, Sense, ready_palms, upright_palm
+from autodrive.humanoid.motion import SIDE_SIGN, Motion, Phase, Sense, ready_palms, settle_s, upright_palm
 from autodrive.humanoid.stance import across_and_depth, out_of_reach
 
 GRIP_N = 18.0
@@ -29,8 +29,6 @@ _SQUEEZE_S = 0.6
 _LOST_S = 0.25
 _LOST_SHARE = 0.35  # of the grip: less than that on a palm means that nothing is there
 _LOST_GAP_M = 0.035
-_SETTLE_S = 0.5  # in which the body must be still before hands go to the table
-_UNSURE_SETTLE_S = 2.4  # the same where nobody said that the body has docked: longer than a pause between paces
 _PHASE_LIMIT_S = 8.0
 _ABOVE_TABLE_M = 0.04  # lowest edge of the palms
 _STANDS_M = 0.03  # palms that stay this much behind their way down carry no more
@@ -97,7 +95,7 @@ class Pick:
             assert task.box is not None
             self._box = task.box  # from "beside" on the hands hide the box from the cameras
         if phase.name in ("raise", "waiting"):
-            return self._wait(sense, task.docked)
+            return self._wait(sense, task)
         if phase.name in ("over", "beside"):
             late = phase.lasted(now) > _PHASE_LIMIT_S
             if late and sense.goal_error_m > 0.04:
@@ -111,17 +109,17 @@ class Pick:
         assert self.carried is not None
         return self._lift(sense, self.carried)
 
-    def _wait(self, sense: Sense, docked: bool | None) -> Motion:
+    def _wait(self, sense: Sense, task: ArmTask) -> Motion:
         phase, now = self._phase, sense.time_s
         palms = ready_palms(sense.config, self._box.bottom + 0.2)
         if phase.name == "raise":
             if phase.arrived(sense) or phase.lasted(now) > _PHASE_LIMIT_S:
                 phase.enter("waiting", now)
             return Motion("raise", palms=palms)
-        if reason := _not_yet(sense, docked, self._box):
+        if reason := _not_yet(sense, task, self._box):
             phase.enter("waiting", now)
             return Motion("waiting", palms=palms, note=reason)
-        if phase.lasted(now) > (_SETTLE_S if docked else _UNSURE_SETTLE_S):
+        if phase.lasted(now) > settle_s(task):
             phase.enter("over", now)
         return Motion("waiting", palms=palms)
 
@@ -243,10 +241,10 @@ class Place:
             self.carried = None
             return Motion("lost", freeze=True, failed="the box is no longer between the hands")
         if phase.name in ("raise", "waiting"):
-            return self._wait(sense, task.docked, task.box, task.surface)
+            return self._wait(sense, task, task.box, task.surface)
         return self._lower(sense, carried, task.box, task.surface)
 
-    def _wait(self, sense: Sense, docked: bool | None, box: BoxPose, surface: float) -> Motion:
+    def _wait(self, sense: Sense, task: ArmTask, box: BoxPose, surface: float) -> Motion:
         phase, now = self._phase, sense.time_s
         high = surface + _CLEAR_M + self._start.above_bottom
         carried = self._start.moved(np.array([0.0, 0.0, max(0.0, high - float(self._start.middle[2]))]))
@@ -257,10 +255,10 @@ class Place:
                 phase.enter("waiting", now)
             return wish
         wish = replace(wish, freeze=True)  # a box that makes up for the body's sway is shaken
-        if reason := _not_yet(sense, docked, replace(box, z=surface + box.height / 2)):
+        if reason := _not_yet(sense, task, replace(box, z=surface + box.height / 2)):
             phase.enter("waiting", now)
             return replace(wish, phase="waiting", note=reason)
-        if phase.lasted(now) > (_SETTLE_S if docked else _UNSURE_SETTLE_S):
+        if phase.lasted(now) > settle_s(task):
             phase.enter("over", now)
         return wish
 
@@ -290,9 +288,9 @@ class Place:
         self._phase.enter("let go", sense.time_s)
 
 
-def _not_yet(sense: Sense, docked: bool | None, box: BoxPose) -> str:
+def _not_yet(sense: Sense, task: ArmTask, box: BoxPose) -> str:
     """Why the hands must not go to the box now; "" when they may."""
-    if docked is False:
+    if task.docked is False:
         return "the body is still on its way"
     if reason := out_of_reach(box, sense.body, sense.config):
         return reason

@@ -16,6 +16,8 @@ from autodrive.humanoid.arm_task import ArmTask
 TICK_S = 0.02
 SIDE_SIGN = (1.0, -1.0)  # left is +y
 TRAVEL_MPS = 0.35
+_SETTLE_S = 0.5
+_UNSURE_SETTLE_S = 2.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +128,8 @@ def ready_palms(config: ArmsConfig, height: float = 0.0) -> tuple[PalmPose, Palm
     x, y, z = config.ready
     left, right = (upright_palm(k, np.array([x, SIDE_SIGN[k] * y, max(z, height)]), 0.0) for k in (0, 1))
     return left, right
+
+
+def settle_s(task: ArmTask) -> float:
+    """How long the body must have stood before hands go out: longer than between two paces if nobody says it docked."""
+    return _SETTLE_S if task.docked else _UNSURE_SETTLE_S

@@ -9,14 +9,18 @@ import numpy as np
 from autodrive.geometry import Array
 from autodrive.humanoid.arm_model import PalmPose
 from autodrive.humanoid.arm_task import ArmTask
-from autodrive.humanoid.motion import SIDE_SIGN, Motion, Phase, Sense, ready_palms, upright_palm
+from autodrive.humanoid.motion import SIDE_SIGN, TICK_S, Motion, Phase, Sense, ready_palms, settle_s, upright_palm
 
 _BEFORE_M = 0.08  # a touch starts this far from the point
 _BEYOND_M = 0.05  # and gives up this far behind it
 _TOUCH_MPS = 0.05
-_TOUCH_N = 1.5
+_TOUCH_N = 2.0
 _PHASE_LIMIT_S = 8.0
-_ARRIVED_M = 0.015
+_TOUCH_TICKS = 3
+_FEEL_S = 0.6
+_ARRIVED_M = 0.01
+_TRIM_RATE, _MAX_TRIM_M = 2.0, 0.04  # 1/s, m
+_AHEAD = np.array([1.0, 0.0, 0.0])
 _CLEAR_M, _CLEAR_S = 0.3, 4.0  # hands stay up until the body has backed away so far, or for so long
 
 
@@ -67,54 +71,89 @@ class Stop:
 
 
 class Reach:
-    """The fingertips of one hand to a point; for a touch, on from before it until something pushes back."""
+    """raise -> waiting -> reach; or raise -> waiting -> approach -> touch -> touching.
+
+    A touch goes straight on from before the point until something pushes back. What a hand in free motion feels (its
+    joints' dry friction above all) is measured in the first moment of that.
+    """
 
     def __init__(self, sense: Sense, task: ArmTask, touch: bool) -> None:
         self._phase = Phase("raise", sense.time_s)
         self._touch = touch
         self._side = _choose(task.hand, _point(sense, task))
+        self._trim = np.zeros(3)  # makes up for sag and for how the fingers lie
+        self._idle_push = 0.0
+        self._pushed = 0
         self._stay: PalmPose | None = None
 
     def step(self, sense: Sense, task: ArmTask) -> Motion:
         """See the class."""
-        point, phase, side = _point(sense, task), self._phase, self._side
-        fingers = np.array([1.0, 0.0, 0.0])
-        if phase.name == "raise":
-            palms = ready_palms(sense.config, float(point[2]) + 0.05 if self._touch else 0.0)
-            if not (phase.arrived(sense) or phase.lasted(sense.time_s) > _PHASE_LIMIT_S):
-                return Motion("raise", palms=palms)
-            if _too_far(sense, point):
-                return Motion("waiting", palms=palms, note="the point is out of reach")
-            phase.enter("approach" if self._touch else "reach", sense.time_s)
+        point, phase = _point(sense, task), self._phase
+        if phase.name in ("raise", "waiting"):
+            return self._wait(sense, task, point)
         if phase.name == "reach":
+            error = self._correct(sense, point)
+            near = phase.arrived(sense) and error < _ARRIVED_M
             late = phase.lasted(sense.time_s) > _PHASE_LIMIT_S
-            near = phase.arrived(sense) and sense.goal_error_m < _ARRIVED_M
             failed = "the hand does not get there" if late and not near else ""
             return Motion("reach", palms=self._goal(sense, point), done=near, failed=failed)
         if phase.name == "approach":
-            if phase.arrived(sense, 0.3):
+            before = point - _BEFORE_M * _AHEAD
+            error = self._correct(sense, before)
+            if phase.arrived(sense, 0.6) and error < 2 * _ARRIVED_M:
                 phase.enter("touch", sense.time_s)
             elif phase.lasted(sense.time_s) > _PHASE_LIMIT_S:
                 return Motion("approach", freeze=True, failed="the hand does not get in front of the point")
-            return Motion("approach", palms=self._goal(sense, point - _BEFORE_M * fingers))
+            return Motion("approach", palms=self._goal(sense, before))
         if phase.name == "touch":
-            return self._press(sense, point, fingers)
+            return self._advance(sense, point)
         assert self._stay is not None
-        return Motion("touching", palms=_only(side, self._stay), done=True)
+        return Motion("touching", palms=_only(self._side, self._stay), done=True)
 
-    def _press(self, sense: Sense, point: Array, fingers: Array) -> Motion:
+    def _wait(self, sense: Sense, task: ArmTask, point: Array) -> Motion:
+        phase, now = self._phase, sense.time_s
+        palms = ready_palms(sense.config, float(point[2]) + 0.05 if self._touch else 0.0)
+        if phase.name == "raise":
+            if phase.arrived(sense) or phase.lasted(now) > _PHASE_LIMIT_S:
+                phase.enter("waiting", now)
+            return Motion("raise", palms=palms)
+        reason = "the body is still on its way" if task.docked is False else _out_of_reach(sense, point)
+        if reason or not sense.still:
+            phase.enter("waiting", now)
+            return Motion("waiting", palms=palms, note=reason or "the body moves")
+        if phase.lasted(now) > settle_s(task):
+            phase.enter("approach" if self._touch else "reach", now)
+        return Motion("waiting", palms=palms)
+
+    def _advance(self, sense: Sense, point: Array) -> Motion:
         palm = sense.palms[self._side]
-        if -float(sense.wrench[self._side, :3] @ fingers) > _TOUCH_N:
+        if self._phase.lasted(sense.time_s) < _FEEL_S:
+            self._idle_push = self._push(sense)
+        pushes = self._push(sense) - self._idle_push > _TOUCH_N
+        self._pushed = self._pushed + 1 if pushes else 0
+        if self._pushed >= _TOUCH_TICKS:
             self._stay = palm
             self._phase.enter("touching", sense.time_s)
             return Motion("touching", palms=_only(self._side, palm), done=True)
         if self._phase.arrived(sense, 0.5):
             return Motion("touch", freeze=True, failed="nothing there to touch")
-        return Motion("touch", palms=self._goal(sense, point + _BEYOND_M * fingers), speed=_TOUCH_MPS)
+        return Motion("touch", palms=self._goal(sense, point + _BEYOND_M * _AHEAD), speed=_TOUCH_MPS)
+
+    def _push(self, sense: Sense) -> float:
+        """Force [N] with which the hand presses forward."""
+        return -float(sense.wrench[self._side, :3] @ _AHEAD)
+
+    def _correct(self, sense: Sense, tip: Array) -> float:
+        """Move the goal against the measured error of the fingertips, once they are near; returns that error."""
+        palm = sense.palms[self._side]
+        offset = tip - (palm.position + palm.fingers * sense.config.palm_size[0] / 2)
+        if self._phase.arrived(sense, 0.2):
+            self._trim = np.clip(self._trim + _TRIM_RATE * TICK_S * offset, -_MAX_TRIM_M, _MAX_TRIM_M)
+        return float(np.linalg.norm(offset))
 
     def _goal(self, sense: Sense, tip: Array) -> tuple[PalmPose | None, PalmPose | None]:
         half = sense.config.palm_size[0] / 2
-        return _only(self._side, upright_palm(self._side, tip - np.array([half, 0.0, 0.0]), 0.0))
+        return _only(self._side, upright_palm(self._side, tip + self._trim - half * _AHEAD, 0.0))
 
 
 def _only(side: int, palm: PalmPose) -> tuple[PalmPose | None, PalmPose | None]:
@@ -136,9 +175,12 @@ def _choose(hand: str, point: Array) -> int:
     return 0 if point[1] * SIDE_SIGN[0] >= 0 else 1
 
 
-def _too_far(sense: Sense, point: Array) -> bool:
+def _out_of_reach(sense: Sense, point: Array) -> str:
+    """Why a hand cannot get to the point (3,) from here; "" when it can."""
     config = sense.config
-    inside_x = point[0] < config.reach_x[1] + config.palm_size[0] / 2
-    return not (
-        inside_x and abs(point[1]) < 2 * config.reach_y and config.reach_z[0] <= point[2] <= config.reach_z[1] + 0.2
-    )
+    x, y, z = point
+    if not config.reach_z[0] <= z <= config.reach_z[1]:
+        return f"the point is at a height of {z:.2f} m, hands reach {config.reach_z[0]} to {config.reach_z[1]} m"
+    if x > config.reach_x[1] + config.palm_size[0] / 2 or abs(y) > 2 * config.reach_y:
+        return f"the point is {x:.2f} m ahead and {abs(y):.2f} m aside, out of reach"
+    return ""

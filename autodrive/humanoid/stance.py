@@ -12,7 +12,7 @@ from autodrive.humanoid.arm_config import ArmsConfig
 
 MIN_ACROSS_M, MAX_ACROSS_M = 0.09, 0.32
 MAX_HEIGHT_M = 0.36
-_MAX_TURN_RAD = math.radians(40)
+_FREE_M = 0.1  # between the body and the side of something large
 
 
 class Upright(Protocol):
@@ -83,7 +83,9 @@ def stance(box: Upright, table: Upright | None, config: ArmsConfig, body: Pose2 
     """
     if table is None:
         yaws = [wrap_angle(box.yaw + k * math.pi / 2) for k in range(4)]
-        places = [_before(box, yaw, config.stand_off) for yaw in yaws]
+        halves = [(box.width if k % 2 else box.length) / 2 for k in range(4)]
+        aways = [max(config.stand_off, half + config.belly + _FREE_M) for half in halves]
+        places = [_before(box, yaw, away) for yaw, away in zip(yaws, aways, strict=True)]
         return min(places, key=lambda place: _distance(place, body))
     options = []
     for k in range(4):
