@@ -14,10 +14,13 @@ from autodrive.language.spatial import distance
 from autodrive.language.syntax import NounPhrase
 
 LEADS = frozenset(
-    "i mean meant that it is pick take choose go for to with think would say want pick_up , . yes no at on in get".split()
+    lexicon.words_of(
+        "i mean meant that it is pick take choose go for to with think would say want pick_up , . yes no",
+        "at on in get",
+    )
 )
-YES = frozenset("yes yeah yep right correct sure exactly indeed affirmative it go".split())
-NO = frozenset("no nope neither none wrong".split())
+YES = frozenset(lexicon.words_of("yes yeah yep right correct sure exactly indeed affirmative it"))
+NO = frozenset(["no", "nope", "neither", "none", "wrong"])
 ANY = ("a", "a one")
 
 

@@ -10,6 +10,7 @@ from autodrive.language import lexicon
 from autodrive.language.noun_phrases import anchors_of, noun_phrases
 from autodrive.language.reader import Reader
 from autodrive.language.syntax import Clause, NounPhrase, PlacePhrase, Relation
+from autodrive.scene import ObjectClass
 
 Parse = tuple[Clause, int]
 SEPARATORS = frozenset({"then", ",", "and", "but", "without", "."})
@@ -124,7 +125,7 @@ def places(reader: Reader, k: int) -> Iterator[tuple[PlacePhrase, int]]:
     elif word in ("on_left", "on_right") and reader.at(k + 1) == "":
         return
     if word in lexicon.RELATIONS:
-        relation = lexicon.RELATIONS[word]
+        relation = Relation.AT if word == "at" else lexicon.RELATIONS[word]
         for anchors, end in anchors_of(reader, relation, k + 1):
             bad_way = word if word == "inside" else None
             yield from _at_distance(reader, PlacePhrase(relation, anchors, bad_way=bad_way), end)
@@ -299,8 +300,10 @@ def _give(reader: Reader, k: int) -> Iterator[Parse]:
 def _carry(reader: Reader, k: int) -> Iterator[Parse]:
     """A thing and where it goes: ``me X``, ``him X``, ``X to Y``, ``X``; as short a thing as works comes first."""
     for who, end in _shortest_first(reader, k):
-        if who.word in ("me", *lexicon.PEOPLE_PRONOUNS) or who.label is not None:
+        if who.word in ("me", *lexicon.PEOPLE_PRONOUNS) or who.label == ObjectClass.PEDESTRIAN:
             for phrase, last in noun_phrases(reader, end):
+                if phrase.word in ("me", "you", "here", "home", "there"):
+                    continue
                 yield Clause("bring", (k, last), thing=phrase, place=_at(who)), last
     for phrase, end in _shortest_first(reader, k):
         j = end + (reader.at(end) in ("back", "down", "over"))

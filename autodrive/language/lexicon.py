@@ -8,24 +8,33 @@ from autodrive.scene import ObjectClass
 
 def _table(*lines: str) -> dict[str, str]:
     """``"meaning: word, word"`` lines as word -> meaning."""
-    entries = {}
+    entries: dict[str, str] = {}
     for line in lines:
         meaning, words = line.split(":")
         entries |= {word.strip(): meaning.strip() for word in words.split(",")}
     return entries
 
 
+def words_of(*lines: str) -> tuple[str, ...]:
+    """The words of some lines."""
+    return tuple(" ".join(lines).split())
+
+
 CONTRACTIONS = _table(
     "do not: don't, dont", "does not: doesn't", "can not: can't, cannot", "is not: isn't", "will not: won't",
     "should not: shouldn't", "must not: mustn't", "it is: it's", "that is: that's", "what is: what's", "let us: let's",
-    "i would: i'd", "i will: i'll", "you are: you're", "there is: there's", "i am: i'm", "where is: where's", "who is: who's",
-   )  # fmt: skip
+    "i would: i'd", "i will: i'll", "you are: you're", "there is: there's", "i am: i'm", "where is: where's",
+    "who is: who's",
+)  # fmt: skip
 
 # Words that change nothing about what is to be done, wherever they stand.
 FILLERS = frozenset(
-    "please kindly just now robot optimus hey hello hi okay ok so well actually slowly carefully gently quickly fast "
-    "immediately quietly softly straight directly right_now uh um er first_of_all over_there right_there really very "
-    "quite maybe perhaps rather thanks thank_you who_is sir buddy mate also too again simply safely".split()
+    words_of(
+        "please kindly just now robot optimus hey hello hi okay ok so well actually slowly carefully gently",
+        "quickly fast immediately quietly softly straight directly right_now uh um er first_of_all over_there",
+        "right_there really very quite maybe perhaps rather thanks thank_you who_is sir buddy mate also too",
+        "again simply safely",
+    )
 )
 
 _PHRASES = _table(
@@ -52,7 +61,8 @@ _PHRASES = _table(
     "farthest_from: farthest from, furthest from, farther from, further from, farthest away from,"
     " furthest away from, most distant from",
     "on the floor: on the ground",
-    "to: towards, toward, over to, up to, over towards, over toward, across to, along to, out to, down to, back to the way to",
+    "to: towards, toward, over to, up to, over towards, over toward, across to, along to, out to, down to,"
+    " back to the way to",
     "from: away from, off of",
     "within: to within",
     # order
@@ -61,7 +71,8 @@ _PHRASES = _table(
     " once you are there, when you are there, when you arrive",
     # things
     "cone: pylon, traffic cone, safety cone, road cone, orange cones",
-    "box: cuboid, cardboard box, boxes, crate, crates, carton, cartons, package, packages, parcel, parcels, container, bin,"
+    "box: cuboid, cardboard box, boxes, crate, crates, carton, cartons, package, packages, parcel, parcels,"
+    " container, bin,"
     " cube, cubes, case, block",
     "the person: whoever is, whoever",
     "in: dressed in, clad in, who wears, in the colour",
@@ -74,7 +85,6 @@ _PHRASES = _table(
     "truck: trucks, lorry, lorries, van, vans, pickup truck",
     "cyclist: cyclists, bicycle, bicycles, bike, bikes, biker, bicyclist",
     "barrier: barriers, barricade, barricades, fence, guard rail",
-    "wall: walls",
     "thing: things, object, objects, item, items, something, stuff, anything, everything",
     "the nearest thing: the nearest one",
     # verbs that are several words
@@ -83,15 +93,18 @@ _PHRASES = _table(
     "look: looking, gaze, gazing, stare, glance, peer, have a look, take a look, turn your head, point your head,"
     " turn your cameras, direct your gaze",
     "watch: watching, observe, inspect, examine, eye, keep an eye on, check out",
-    "touch: touching, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on, place a hand on,"
-    " lay a hand on, put your palm on, put your palms on, put your hands on, lay your hands on, poke, press, make contact with, touch on, rest your hand on",
+    "touch: touching, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on,"
+    " place a hand on,"
+    " lay a hand on, put your palm on, put your palms on, put your hands on, lay your hands on, poke, press,"
+    " make contact with, touch on, rest your hand on",
     "reach: reaching, reach out, stretch out your hand, extend your arm",
     "follow: following, tail, trail, go after, keep following, accompany, shadow, keep up with, walk after,"
     " stay behind, stick with",
     "approach: approaching, visit, get close to, get near, come close to, draw near, get closer to, go close to,"
     " come closer to, move close to, walk close to, find your way to",
     "go: going, walk, move, head, heading, proceed, proceeding, run, travel, navigate,"
-    " step, march, make your way, drive, driving, continue, get yourself, get over, get going, stroll, wander, amble, saunter, tiptoe, shuffle, take yourself,"
+    " step, march, make your way, drive, driving, continue, get yourself, get over, get going, stroll, wander,"
+    " amble, saunter, tiptoe, shuffle, take yourself,"
     " position yourself, place yourself, go and stand, go stand, go over, walk over, move over, head over, stand,"
     " take a walk, walk up, go up, walk on over, go on over, advance",
     "come: coming, come over, come on over, come along, come up, come on",
@@ -124,7 +137,8 @@ _PHRASES = _table(
     " where you started, the place where you started, the beginning, start position, where you came from, your base,"
     " where you began, your home, your start, the home position, home position, origin, your starting point",
     # fillers of several words
-    "please: if you would, if you please, if you do not mind, if you can, if possible, i want you to, i would like you to, i would love you to, i will need you to,"
+    "please: if you would, if you please, if you do not mind, if you can, if possible, i want you to,"
+    " i would like you to, i would love you to, i will need you to,"
     " could you, can you, would you, will you, you should, you must, you have to, you need to, go ahead and,"
     " i need you to, would you mind, be so kind as to, do me a favour and, do me a favor and, i ask you to, let us,"
     " i want to see you, try to, make sure to, be sure to, you can, may i ask you to, you may, for me to see, do",
@@ -144,10 +158,10 @@ _PHRASES = _table(
     " further away, farthest away, furthest away, faraway",
     "leftmost: left most, far left, furthest left, farthest left, left hand, most left",
     "rightmost: right most, far right, furthest right, farthest right, right hand, most right",
-    "biggest: largest, most massive, widest, greatest, bigger, larger",
-    "smallest: littlest, tiniest, smaller, narrowest",
-    "big: large, huge, enormous, giant, massive, wide",
-    "small: little, tiny, mini, miniature, compact, narrow",
+    "biggest: huge, enormous, giant, gigantic, massive, largest, most massive, widest, greatest, bigger, larger",
+    "smallest: tiny, mini, miniature, littlest, tiniest, smaller, narrowest",
+    "big: large, wide",
+    "small: little, compact, narrow",
     "tallest: highest, taller, higher", "shortest: lowest, shorter, lower",
     "middle: central, centre, center, middlemost",
     "a: an, any, some, whichever, either, whatever, any of, any one of, one of",
@@ -192,10 +206,11 @@ ANYTHING = frozenset({"thing", "one"})
 COLOURS = _table(
     "red: red, crimson, scarlet, ruby", "orange: orange, amber", "yellow: yellow, golden, gold",
     "green: green, lime, olive, emerald", "blue: blue, navy, azure", "purple: purple, violet, lilac",
-    "pink: pink, magenta, rose", "brown: brown, tan, beige, wooden", "black: black", "white: white", "grey: grey, gray, silver",
+    "pink: pink, magenta, rose", "brown: brown, tan, beige, wooden", "black: black", "white: white", "grey: grey,"
+    " gray, silver",
     "cyan: cyan, turquoise, teal",
 )  # fmt: skip
-GARMENTS = frozenset("shirt jacket coat trousers clothes vest hat dress sweater pullover top outfit suit".split())
+GARMENTS = frozenset(words_of("shirt jacket coat trousers clothes vest hat dress sweater pullover top outfit suit"))
 
 # Adjective -> (measure, ascending). The left is ascending because places are counted from the left.
 RANKS = {
@@ -212,7 +227,10 @@ RANKS = {
 }
 SIZES = {"big": ("size", False), "small": ("size", True), "tall": ("height", False), "short": ("height", True),
          "high": ("height", False), "low": ("height", True)}  # fmt: skip
-ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "1st": 0, "2nd": 1, "3rd": 2}
+ORDINALS = {
+    word: index
+    for index, word in enumerate(words_of("first second third fourth fifth sixth seventh eighth ninth tenth"))
+}
 
 RELATIONS = {
     "on": Relation.ON,
@@ -230,15 +248,20 @@ RELATIONS = {
     "between": Relation.BETWEEN,
 }
 # Ways that no walking robot should take with respect to a thing or a person.
-BAD_WAYS = frozenset("through into over under on against across inside up past".split())
+BAD_WAYS = frozenset(words_of("through into over under on against across inside up past"))
 
 NUMBERS = {
     word: float(value)
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen".split()
+        words_of(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen",
+            "sixteen seventeen eighteen nineteen",
+        )
     )
-} | {word: 10.0 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+} | {
+    word: 10.0 * value
+    for value, word in enumerate(words_of("twenty thirty forty fifty sixty seventy eighty ninety"), 2)
+}
 SECONDS = {"second": 1.0, "seconds": 1.0, "minute": 60.0, "minutes": 60.0, "hour": 3600.0, "hours": 3600.0}
 METRES = {"metre": 1.0, "metres": 1.0, "centimetres": 0.01, "step": 0.5, "steps": 0.5, "feet": 0.305, "foot": 0.305}
 
@@ -246,10 +269,13 @@ PRONOUNS = frozenset({"it", "that", "them", "him", "her", "there", "this", "they
 PEOPLE_PRONOUNS = frozenset({"him", "her", "them", "they"})
 
 HARM = frozenset(
-    "hit hitting push pushing kick kicking punch punching hurt hurting attack attacking kill killing shove shoving slap strike "
-    "smash crash ram trip fight tackle bump stab burn choke strangle harm injure beat shoot throw throwing toss hurl fling "
-    "break destroy crush squash scare frighten chase knock trample bite scratch tackle topple tip collide jump climb "
-    "climbing whack smack squeeze wreck damage pinch shake threaten bully murder assault smother".split()
+    words_of(
+        "hit hitting push pushing kick kicking punch punching hurt hurting attack attacking kill killing",
+        "shove shoving slap strike smash crash ram trip fight tackle bump stab burn choke strangle harm",
+        "injure beat shoot throw throwing toss hurl fling break destroy crush squash scare frighten chase",
+        "knock trample bite scratch tackle topple tip collide jump climb climbing whack smack squeeze wreck",
+        "damage pinch shake threaten bully murder assault smother",
+    )
 )
 
 # What a prohibition or a direct answer may start with.
@@ -263,7 +289,12 @@ VERB_KINDS = {
     "look": StepKind.LOOK_AT,
     "pick_up": StepKind.PICK_UP,
 }
-VERBS = frozenset(
-    "go approach stop touch reach follow watch face look pick_up pick take get bring give put wait stay return come turn "
-    "want".split()
-) | HARM
+VERBS = (
+    frozenset(
+        words_of(
+            "go approach stop touch reach follow watch face look pick_up pick take get bring give put wait stay",
+            "return come turn want",
+        )
+    )
+    | HARM
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from autodrive.geometry import Pose2
+from autodrive.geometry import IDENTITY, Pose2
 from autodrive.scene import ObjectClass
 
 
@@ -49,12 +49,13 @@ class SceneObject:
 class Scene:
     """What an instruction can be about: the robot's pose, the tracks, where it started, and what it holds.
 
-    ``held`` is the track in the robot's hands, ``speaker`` the track of the person who gives the instructions, if known.
+    ``held`` is the track in the robot's hands, ``speaker`` the track of the person who gives the instructions, if that
+    is known.
     """
 
     robot: Pose2
     objects: tuple[SceneObject, ...]
-    home: Pose2 = Pose2(0.0, 0.0, 0.0)
+    home: Pose2 = IDENTITY
     held: int | None = None
     speaker: int | None = None
 

@@ -40,9 +40,7 @@ def _described(reader: Reader, start: int, answer: bool) -> Iterator[Parse]:
         phrase = replace(phrase, plural=noun in ("people", "cones"))
     elif noun in lexicon.ANYTHING and (noun != "one" or has_determiner or after > k or answer):
         label, elliptic, end = None, noun == "one", after + 1
-    elif after > k and (has_determiner or answer):
-        label, elliptic, end = None, True, after
-    elif answer and _starts_link(reader, after):
+    elif (after > k and (has_determiner or answer)) or (answer and _starts_link(reader, after)):
         label, elliptic, end = None, True, after
     else:
         return

@@ -49,7 +49,9 @@ class Reader:
                 value, k = value * 100, k + 1
         else:
             return None
-        if (self.at(k), self.at(k + 1)) in (("and", "half_a"), ("and", "a")) and "half" in self.at(k + 1) + self.at(k + 2):
+        if (self.at(k), self.at(k + 1)) in (("and", "half_a"), ("and", "a")) and "half" in self.at(k + 1) + self.at(
+            k + 2
+        ):
             value, k = value + 0.5, k + (2 if self.at(k + 1) == "half_a" else 3)
         return value, k
 

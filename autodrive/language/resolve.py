@@ -102,12 +102,13 @@ class Resolver:
             items = [i for i in items if (math.hypot(i.vx, i.vy) > MOVING_MPS) == phrase.moving]
         for link in phrase.links:
             items = self._linked(items, link)
+        items, unsure = _coloured(items, phrase.colour)
         for other in phrase.exclude:
             gone = {item.track_id for item in self._excluded(other, items)}
             items = [item for item in items if item.track_id not in gone]
-        items, unsure = _coloured(items, phrase.colour)
         for size in phrase.sizes:
-            items = _sized(items, *SIZES[size])
+            measure, ascending = SIZES[size]
+            items = _sized(items, measure, not ascending)
         for rank in phrase.ranks:
             items = self._ranked(items, rank)
         return Found(tuple(sorted(items, key=lambda i: i.track_id)), unsure)
@@ -208,8 +209,8 @@ class Resolver:
                 return spatial.distance(self._scene, item)
             return _measure(item, measure)
 
-        sign = 1.0 if ascending else -1.0
-        return sorted(items, key=lambda item: (sign * key(item), item.track_id))
+        ordered = sorted(items, key=lambda item: (key(item), item.track_id))
+        return ordered if ascending else ordered[::-1]
 
     def _missing(self, phrase: NounPhrase) -> str:
         """What is not there, and what is."""
@@ -231,9 +232,7 @@ def _coloured(items: list[SceneObject], colour: str | None) -> tuple[list[SceneO
     if certain:
         return certain, False
     possible = [
-        item
-        for item in items
-        if item.colour == colour or item.colour is None or item.colour_confidence < UNSURE
+        item for item in items if item.colour == colour or item.colour is None or item.colour_confidence < UNSURE
     ]
     return possible, bool(possible)
 

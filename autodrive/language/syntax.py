@@ -12,7 +12,7 @@ Span = tuple[int, int]  # first token, one past the last
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """"nearest", "second from the left": the ``index``-th by a measure, seen from the robot or from ``anchor``.
+    """ "nearest", "second from the left": the ``index``-th by a measure, seen from the robot or from ``anchor``.
 
     ``soft`` ranks ("left", "on your left") also ask that the thing is on that side at all.
     """

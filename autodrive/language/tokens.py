@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from autodrive.language.lexicon import CONTRACTIONS, FILLERS, PHRASES
+from autodrive.language.lexicon import ANYTHING, COLOURS, CONTRACTIONS, FILLERS, NOUNS, PHRASES, SIZES
 
 TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[,.;:!?]")
 MARKS = {";": ".", "!": ".", "?": ".", ":": ","}
+SIDES = frozenset({"on_left", "on_right", "from_left", "from_right"})
 LONGEST_PHRASE = max(len(phrase) for phrase in PHRASES)
 
 
@@ -37,7 +38,7 @@ def join_phrases(words: list[str]) -> list[str]:
     while start < len(words):
         for size in range(min(LONGEST_PHRASE, len(words) - start), 0, -1):
             token = PHRASES.get(tuple(words[start : start + size]))
-            if token is not None:
+            if token is not None and not (token in SIDES and _names_a_thing(words[start + size :])):
                 joined += token.split()
                 start += size
                 break
@@ -45,3 +46,11 @@ def join_phrases(words: list[str]) -> list[str]:
             joined.append(words[start])
             start += 1
     return joined
+
+
+def _names_a_thing(words: list[str]) -> bool:
+    """Whether a noun or adjective comes next: "to the right table" is no "to the right"."""
+    following = join_phrases(words[:LONGEST_PHRASE])
+    return bool(following) and (
+        following[0] in NOUNS or following[0] in ANYTHING or following[0] in {**COLOURS, **SIZES}
+    )

@@ -60,7 +60,12 @@ class Understanding:
         return _safe(outcome, tokens, context)
 
     def _instruct(
-        self, text: str, tokens: tuple[str, ...], scene: Scene, context: Context, decided: dict[tuple[int, int], tuple[int, ...]]
+        self,
+        text: str,
+        tokens: tuple[str, ...],
+        scene: Scene,
+        context: Context,
+        decided: dict[tuple[int, int], tuple[int, ...]],
     ) -> Outcome:
         """A new instruction, or an old one with what was answered since."""
         if tokens[0] in QUESTIONS:
@@ -91,7 +96,9 @@ class Understanding:
         if len(ids) > 1:
             items = [item for item in scene.objects if item.track_id in ids]
             phrase_question = _question(items, False, scene)
-            still = replace(pending, candidates=phrase_question[1], question=phrase_question[0], options=phrase_question[2])
+            still = replace(
+                pending, candidates=phrase_question[1], question=phrase_question[0], options=phrase_question[2]
+            )
             return Question(still.question, still.candidates, still.options, replace(context, pending=still))
         return self._instruct(pending.text, tokenize(pending.text), scene, before, decided)
 
@@ -99,7 +106,11 @@ class Understanding:
 def says_stop(tokens: tuple[str, ...]) -> bool:
     """Whether the text is nothing but an order to stop."""
     words = [word for word in tokens if word not in ENDS and word not in ("no", "there", "here", "it", "that", "you")]
-    return bool(words) and words[0] in ("stop", "wait", "stay") and all(w in ("stop", "wait", "stay", "me", "for") for w in words)
+    return (
+        bool(words)
+        and words[0] in ("stop", "wait", "stay")
+        and all(w in ("stop", "wait", "stay", "me", "for") for w in words)
+    )
 
 
 def _safe(outcome: Outcome, tokens: tuple[str, ...], context: Context) -> Outcome:
@@ -110,7 +121,11 @@ def _safe(outcome: Outcome, tokens: tuple[str, ...], context: Context) -> Outcom
         following = tokens[k + 1] if k + 1 < len(tokens) else ""
         placed = following in lexicon.RELATIONS or following in ("to", "within", "a") or following[:1].isdigit()
         placed = placed or following in lexicon.NUMBERS
-        if word == "stop" and not placed and not any(earlier in lexicon.NEGATIONS for earlier in tokens[max(0, k - 2) : k]):
+        if (
+            word == "stop"
+            and not placed
+            and not any(earlier in lexicon.NEGATIONS for earlier in tokens[max(0, k - 2) : k])
+        ):
             return _stopped(context)
     return outcome
 
@@ -131,7 +146,10 @@ def _ask(
 
 
 def _question(
-    items: tuple[describe.SceneObject, ...] | list[describe.SceneObject], unsure: bool, scene: Scene, colour: str | None = None
+    items: tuple[describe.SceneObject, ...] | list[describe.SceneObject],
+    unsure: bool,
+    scene: Scene,
+    colour: str | None = None,
 ) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
     """Text, candidates from near to far, and how each differs."""
     ordered = sorted(items, key=lambda item: (describe.distance(scene, item), item.track_id))

@@ -10,8 +10,8 @@ from autodrive.language.noun_phrases import DETERMINERS, FIXED
 from autodrive.language.resolve import Refused
 
 MOST_UNKNOWN = 3  # words; a text with more is not an instruction that could be guessed
-QUESTIONS = frozenset("what where who which how why whose when is are does".split())
-CONDITIONS = frozenset("if unless until when whenever while because although".split())
+QUESTIONS = frozenset(lexicon.words_of("what where who which how why whose when is are does"))
+CONDITIONS = frozenset(lexicon.words_of("if unless until when whenever while because although"))
 KNOWN = (
     frozenset(lexicon.NOUNS)
     | lexicon.ANYTHING
@@ -32,9 +32,12 @@ KNOWN = (
     | DETERMINERS
     | FIXED
     | frozenset(
-        "on_left on_right from_left from_right in_middle nearest_to farthest_from middle moving still other last from to "
-        "within of away for with wearing except i we next half_a half a_moment hundred point degrees degree forward forwards "
-        "ahead onward back backward backwards left right around round down distance about short no yes . go".split()
+        lexicon.words_of(
+            "on_left on_right from_left from_right in_middle nearest_to farthest_from middle moving still",
+            "other last from to within of away for with wearing except i we next half_a half a_moment",
+            "hundred point degrees degree forward forwards ahead onward back backward backwards left right",
+            "around round down distance about short no yes . go",
+        )
     )
 )
 PARTICLES = frozenset({"up", "out", "off", "down", "over"})
@@ -52,7 +55,7 @@ def understand_words(tokens: tuple[str, ...], meanings: Meanings) -> tuple[str, 
             k += 1
             continue
         unknown += 1
-        if word in CONDITIONS and result:
+        if word in CONDITIONS:
             raise Refused(f"I do not understand conditions such as '{word}'; tell me the steps in order", Cause.UNKNOWN)
         if unknown > MOST_UNKNOWN:
             raise Refused(f"I do not understand that: I do not know '{word}'", Cause.UNKNOWN)
@@ -66,8 +69,12 @@ def _meaning(tokens: tuple[str, ...], k: int, before: list[str], meanings: Meani
     word, following = tokens[k], tokens[k + 1] if k + 1 < len(tokens) else ""
     if _verb_is_due(before):
         return _verb(word, tokens, k, meanings)
+    way = next((earlier for earlier in before[-2:] if earlier in lexicon.BAD_WAYS), None)
+    if way is not None:
+        raise Refused(f"I do not go {way} a '{word}': that is not safe", Cause.UNSAFE)
     if following in lexicon.NOUNS or following in lexicon.ANYTHING:
-        raise Refused(f"I do not know what '{word}' means; I tell things apart by colour, size and place", Cause.UNKNOWN)
+        reason = f"I do not know what '{word}' means; I tell things apart by colour, size and place"
+        raise Refused(reason, Cause.UNKNOWN)
     noun = meanings.noun(word)
     if noun is None and word.endswith("s"):
         noun = meanings.noun(word.removesuffix("s"))
