@@ -14,10 +14,10 @@ from autodrive.body import ArmCommand, BodyState
 from autodrive.geometry import Array
 from autodrive.humanoid.arm_model import ArmModel, PalmPose, Posture
 from autodrive.humanoid.arm_task import ArmStatus, ArmTask
-from autodrive.humanoid.grasp import Carried, Hold, Pick, Place
+from autodrive.humanoid.grasp import Carried, Hold, Pick, Place, Stop
 from autodrive.humanoid.kinematics import ArmKinematics
 from autodrive.humanoid.motion import TICK_S, Behaviour, Motion, Sense
-from autodrive.humanoid.reach import Reach, Ready, Rest, Stop
+from autodrive.humanoid.reach import Reach, Ready, Rest
 from autodrive.scene import EgoState
 
 _MAX_JOINT_SPEED = 2.0  # rad/s
@@ -65,7 +65,7 @@ class Arms:
             sense = self._sense(posture, ego)
             self._behaviour = self._begin(sense, task)
         motion = self._behaviour.step(sense, task)
-        if isinstance(self._behaviour, Pick | Hold | Place):
+        if isinstance(self._behaviour, Pick | Hold | Place | Stop):
             self._carried = self._behaviour.carried
         command = self._move(body.stamp_ns, posture, motion)
         self._motion = motion
@@ -90,7 +90,7 @@ class Arms:
     def _begin(self, sense: Sense, task: ArmTask) -> Behaviour:
         carried = self._carried
         if task.kind == "stop":
-            return Stop(self._grip_n)
+            return Stop(carried, self._grip_n)
         if carried is not None:
             if task.kind == "hold":
                 return Hold(sense, carried)

@@ -1,4 +1,4 @@
-"""Two-palm behaviours: pick, hold, place.
+"""Two-palm behaviours: pick, hold, place, stop.
 
 A box is pressed between flat palms. The press is a feed-forward torque, not a position error, so it does not depend on
 how well the box's width is known; contact and loss are read from motor torques.
@@ -173,6 +173,24 @@ class Pick:
         if phase.arrived(sense, LIFT_M / _LIFT_MPS + 0.8):
             phase.enter("held", now)
         return up
+
+
+class Stop:
+    """Nothing moves; a grip stays as it was."""
+
+    def __init__(self, carried: Carried | None, grip_n: float) -> None:
+        self._watch = _LossWatch()
+        self._grip_n = grip_n
+        self.carried = carried
+
+    def step(self, sense: Sense, task: ArmTask) -> Motion:
+        """See the class."""
+        squeezed = self._grip_n >= GRIP_N
+        if self.carried is not None and squeezed and self._watch.lost(sense, self.carried):
+            self.carried = None
+        # without a box the palms let go, or they would run into each other
+        grip_n = self._grip_n if self.carried is not None else 0.0
+        return Motion("stopped", freeze=True, grip_n=grip_n, done=True)
 
 
 class Hold:

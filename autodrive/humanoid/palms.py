@@ -7,8 +7,10 @@ rubber hands are flat, so a flat box takes the collider's place.
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 
 from autodrive.errors import ConfigError
+from autodrive.geometry import Array
 from autodrive.humanoid.arm_config import ArmsConfig
 
 PALM_SITES = ("left_palm_face", "right_palm_face")  # axes: x along the fingers, z out of the palm
@@ -49,9 +51,13 @@ def add_palms(spec: mujoco.MjSpec, arms: ArmsConfig, prefix: str = "") -> None:
         )
 
 
-def _quaternion(axes: object) -> list[float]:
-    import numpy as np
+def stiffen_grip(spec: mujoco.MjSpec) -> None:
+    """Let friction in this world hold still what is gripped; with MuJoCo's defaults a carried box sinks in seconds."""
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0
 
+
+def _quaternion(axes: Array) -> list[float]:
     quaternion = np.zeros(4)
-    mujoco.mju_mat2Quat(quaternion, np.asarray(axes, dtype=np.float64).ravel())
+    mujoco.mju_mat2Quat(quaternion, axes.ravel())
     return [float(v) for v in quaternion]

@@ -1,4 +1,4 @@
-"""Behaviours of single hands and of empty hands: rest, ready, reach, touch, stop."""
+"""Behaviours of single hands and of empty hands: rest, ready, reach, touch."""
 
 from __future__ import annotations
 
@@ -57,17 +57,6 @@ class Ready:
         """See the class."""
         height = 0.0 if task.surface is None else task.surface + 0.2
         return Motion("ready", palms=ready_palms(sense.config, height), done=sense.arrived)
-
-
-class Stop:
-    """Nothing moves; a grip stays as it was."""
-
-    def __init__(self, grip_n: float) -> None:
-        self._grip_n = grip_n
-
-    def step(self, sense: Sense, task: ArmTask) -> Motion:
-        """See the class."""
-        return Motion("stopped", freeze=True, grip_n=self._grip_n, done=True)
 
 
 class Reach:
