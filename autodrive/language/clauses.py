@@ -144,6 +144,8 @@ def _distant(reader: Reader, k: int) -> Iterator[tuple[PlacePhrase, int]]:
     if measured is None:
         return
     distance, k = measured
+    if reader.at(k) == "away" and _ends(reader, k + 1):  # from what was spoken of
+        yield PlacePhrase(Relation.AT, (NounPhrase((k, k), word="it"),), distance), k + 1
     while reader.at(k) in ("away", "distance", "short"):
         k += 1
     word = reader.at(k)
@@ -158,7 +160,7 @@ def _distant(reader: Reader, k: int) -> Iterator[tuple[PlacePhrase, int]]:
 def _at_distance(reader: Reader, place: PlacePhrase, k: int) -> Iterator[tuple[PlacePhrase, int]]:
     """A place with a distance said after it, or without."""
     j = k
-    while reader.at(j) in ("at", "with", "a", "distance", "of", "from", "within"):
+    while reader.at(j) in ("at", "with", "a", "distance", "of", "from", "within", "about"):
         if reader.length(j) is not None:
             break
         j += 1
@@ -208,6 +210,9 @@ def _turn(reader: Reader, k: int) -> Iterator[Parse]:
 
 
 def _stop(reader: Reader, k: int) -> Iterator[Parse]:
+    if reader.at(k) in lexicon.VERBS:  # "stop following him"
+        yield Clause("stop", (k, k)), _rest(reader, k)
+        return
     for place, end in places(reader, k):
         yield Clause("stop", (k, end), place=place), end
     yield Clause("stop", (k, k)), k
@@ -269,6 +274,8 @@ def _at(phrase: NounPhrase) -> PlacePhrase:
 
 
 def _take(reader: Reader, k: int) -> Iterator[Parse]:
+    if reader.length(k) is not None:  # "take two steps back"
+        yield from _relative(reader, k)
     for clause, end in _carry(reader, k):
         if clause.place is not None:
             yield clause, end
@@ -339,7 +346,8 @@ def _put(reader: Reader, k: int) -> Iterator[Parse]:
         for place, last in _destinations(reader, j):
             yield Clause("put", (k, last), thing=phrase, place=place), last
     for phrase, end in noun_phrases(reader, k):
-        yield Clause("put", (k, end), thing=phrase), end + (reader.at(end) in ("down", "back", "go"))
+        if not phrase.links:  # "the box on the table" would swallow the place that was meant
+            yield Clause("put", (k, end), thing=phrase), end + (reader.at(end) in ("down", "back", "go"))
     for place, end in places(reader, k):
         yield Clause("put", (k, end), place=place), end
     yield Clause("put", (k, k)), k

@@ -278,6 +278,8 @@ class Grounder:
     def _pick_up(self, clause: Clause, talk: Talk) -> Result:
         phrase = _given(clause.thing)
         item = self._liftable(phrase, talk)
+        if item.track_id == talk.held:
+            raise Refused(f"I already hold the {name(item)}", Cause.IMPOSSIBLE)
         return (Step(StepKind.PICK_UP, item.track_id),), replace(self._said(talk, phrase, [item]), held=item.track_id)
 
     def _liftable(self, phrase: NounPhrase, talk: Talk) -> SceneObject:
@@ -318,7 +320,7 @@ class Grounder:
         if phrase.every or (phrase.count or 1) > 1:
             return self._bring_several(phrase, where, talk)
         item = self._liftable(phrase, talk)
-        place, then = self._goal_place(where, replace(self._said(talk, phrase, [item]), held=item.track_id), item)
+        place, then = self._goal_place(where, self._said(talk, phrase, [item]), item, talk.it)
         return (Step(StepKind.BRING, item.track_id, place),), self._delivered(then, item, place)
 
     def _bring_several(self, phrase: NounPhrase, where: PlacePhrase, talk: Talk) -> Result:
@@ -326,19 +328,24 @@ class Grounder:
         items = self._several(phrase, talk)
         for item in items:
             self._check_lift(item)
-        place, then = self._goal_place(where, self._said(talk, phrase, items), items[0])
+        place, then = self._goal_place(where, self._said(talk, phrase, items), items[0], talk.it)
         if len(items) > 1 and self._furniture(place) is None:
             raise Refused("I can carry only one thing at a time", Cause.IMPOSSIBLE)
         if talk.held is not None:
             raise Refused("I already hold something; tell me first where to put it", Cause.IMPOSSIBLE)
         return tuple(Step(StepKind.BRING, item.track_id, place) for item in items), then
 
-    def _goal_place(self, where: PlacePhrase, talk: Talk, item: SceneObject) -> tuple[Place, Talk]:
-        """Where a thing is brought to; the talk keeps "it" for the thing."""
+    def _goal_place(
+        self, where: PlacePhrase, talk: Talk, item: SceneObject, before: tuple[int, ...]
+    ) -> tuple[Place, Talk]:
+        """Where a thing is brought to; "it" in the place is what it was ``before``, afterwards it is the thing."""
         self._check_drop(where)
-        place, then = self._place(where, talk)
+        place, then = self._place(where, replace(talk, it=before))
         if item.track_id in place.targets:
             raise Refused(f"I cannot bring the {name(item)} to itself", Cause.IMPOSSIBLE)
+        base = self._furniture(place)
+        if base is not None and place.relation in FLAT and spatial.is_on(item, base) and talk.held != item.track_id:
+            raise Refused(f"the {name(item)} is on the {NAMES[base.label][0]} already", Cause.IMPOSSIBLE)
         if place.relation == Relation.ON and place.targets and self._furniture(place) is None:
             raise Refused("I put things only on tables and shelves", Cause.IMPOSSIBLE)
         return place, replace(then, it=(item.track_id,), label=item.label)
@@ -368,7 +375,7 @@ class Grounder:
         if clause.place is None:
             place = self._nearest_furniture(item)
         else:
-            place, then = self._goal_place(clause.place, then, item)
+            place, then = self._goal_place(clause.place, then, item, talk.it)
         if self._furniture(place) is None:
             if place.kind in (PlaceKind.HOME, PlaceKind.PERSON):
                 return (Step(StepKind.BRING, item.track_id, place),), replace(then, held=item.track_id)

@@ -31,7 +31,8 @@ CONTRACTIONS = _table(
 FILLERS = frozenset(
     words_of(
         "please kindly just now robot optimus hey hello hi okay ok so well actually slowly carefully gently",
-        "quickly fast immediately quietly softly straight directly right_now uh um er first_of_all over_there",
+        "quickly fast closely attentively briefly firmly immediately quietly softly straight directly right_now",
+        "uh um er first_of_all over_there",
         "right_there really very quite maybe perhaps rather thanks thank_you who_is sir buddy mate also too",
         "again simply safely",
     )
@@ -39,7 +40,7 @@ FILLERS = frozenset(
 
 _PHRASES = _table(
     # where
-    "in_front_of: in front of, to the front of, at the front of, before",
+    "in_front_of: right in front of, in front of, to the front of, at the front of, before",
     "left_of: left of, to the left of, on the left of, on the left side of, to the left side of, at the left of,"
     " on the left hand side of, left from",
     "right_of: right of, to the right of, on the right of, on the right side of, to the right side of, at the right of,"
@@ -51,10 +52,10 @@ _PHRASES = _table(
     "from_left: from the left, from left, counting from the left, from your left",
     "from_right: from the right, from right, counting from the right, from your right",
     "in_middle: in the middle, in the centre, in the center",
-    "next_to: next to, beside, alongside, adjacent to, by the side of, at the side of",
+    "next_to: right next to, right beside, next to, beside, alongside, adjacent to, by the side of, at the side of",
     "near: near to, close to, close by, nearby, in the vicinity of, not far from, round about",
     "on: on top of, onto, upon, atop, on to, up on",
-    "behind: in back of, at the back of, at the rear of, to the rear of, in the back of",
+    "behind: right behind, in back of, at the back of, at the rear of, to the rear of, in the back of",
     "between: in between, amid",
     "under: underneath, below, beneath",
     "nearest_to: nearest to, closest to, nearer to, closer to",
@@ -69,6 +70,10 @@ _PHRASES = _table(
     "then: and then, after that, afterwards, and after that, and afterwards, next up, and finally, finally, lastly,"
     " once done, when you are done, when done, subsequently, thereafter, followed by, and next, when you get there,"
     " once you are there, when you are there, when you arrive",
+    "held: you hold, you are holding, that you hold, that you are holding, you carry, you are carrying, in your hands,"
+    " in your hand, that you carry, you have, which you hold, you picked up, that you picked up",
+    "please: to a spot, to a place, to a point, to a position, somewhere, to somewhere, to the spot,"
+    " to the place, a spot",
     # things
     "cone: pylon, traffic cone, safety cone, road cone, orange cones",
     "box: cuboid, cardboard box, boxes, crate, crates, carton, cartons, package, packages, parcel, parcels,"
@@ -85,14 +90,17 @@ _PHRASES = _table(
     "truck: trucks, lorry, lorries, van, vans, pickup truck",
     "cyclist: cyclists, bicycle, bicycles, bike, bikes, biker, bicyclist",
     "barrier: barriers, barricade, barricades, fence, guard rail",
-    "thing: things, object, objects, item, items, something, stuff, anything, everything",
+    "thing: things, object, objects, item, items, something, stuff",
+    "all thing: everything, every thing",
+    "a thing: anything",
     "the nearest thing: the nearest one",
     # verbs that are several words
     "pick_up: pick up, picking up, lift up, lift, lifting, grab, grabbing, grasp, grasping, grip, scoop up, hoist,"
     " get a hold of, get hold of, take hold of, take a hold of, pick me up",
     "look: looking, gaze, gazing, stare, glance, peer, have a look, take a look, turn your head, point your head,"
     " turn your cameras, direct your gaze",
-    "watch: watching, observe, inspect, examine, eye, keep an eye on, check out",
+    "watch: watching, find, locate, look for, search for, seek, spot, observe, inspect, examine, eye,"
+    " keep an eye on, check out",
     "touch: touching, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on,"
     " place a hand on,"
     " lay a hand on, put your palm on, put your palms on, put your hands on, lay your hands on, poke, press,"
@@ -100,7 +108,8 @@ _PHRASES = _table(
     "reach: reaching, reach out, stretch out your hand, extend your arm",
     "follow: following, tail, trail, go after, keep following, accompany, shadow, keep up with, walk after,"
     " stay behind, stick with",
-    "approach: approaching, visit, get close to, get near, come close to, draw near, get closer to, go close to,"
+    "approach: approaching, visit, get close to, get near, move closer to, walk closer to, step closer to,"
+    " go near to, come close to, draw near, get closer to, go close to,"
     " come closer to, move close to, walk close to, find your way to",
     "go: going, walk, move, head, heading, proceed, proceeding, run, travel, navigate,"
     " step, march, make your way, drive, driving, continue, get yourself, get over, get going, stroll, wander,"
@@ -263,6 +272,7 @@ NUMBERS = {
     for value, word in enumerate(words_of("twenty thirty forty fifty sixty seventy eighty ninety"), 2)
 }
 SECONDS = {"second": 1.0, "seconds": 1.0, "minute": 60.0, "minutes": 60.0, "hour": 3600.0, "hours": 3600.0}
+SECONDS |= {"day": 86400.0, "days": 86400.0, "week": 604800.0, "weeks": 604800.0, "year": 3.2e7, "years": 3.2e7}
 METRES = {"metre": 1.0, "metres": 1.0, "centimetres": 0.01, "step": 0.5, "steps": 0.5, "feet": 0.305, "foot": 0.305}
 
 PRONOUNS = frozenset({"it", "that", "them", "him", "her", "there", "this", "they"})

@@ -68,13 +68,13 @@ def _determiners(reader: Reader, k: int) -> tuple[NounPhrase, int]:
 
 def _adjectives(reader: Reader, phrase: NounPhrase, k: int) -> tuple[NounPhrase, int]:
     while True:
-        changed = _adjective(phrase, reader.at(k), reader.at(k + 1))
+        changed = _adjective(phrase, reader.at(k))
         if changed is None:
             return phrase, k
         phrase, k = changed, k + 1
 
 
-def _adjective(phrase: NounPhrase, word: str, following: str) -> NounPhrase | None:
+def _adjective(phrase: NounPhrase, word: str) -> NounPhrase | None:
     """The phrase with one more adjective, or None when ``word`` is none."""
     if word in lexicon.RANKS:
         measure, ascending = lexicon.RANKS[word]
@@ -118,6 +118,15 @@ def _attribute(reader: Reader, phrase: NounPhrase, k: int) -> Iterator[Parse]:
         yield replace(phrase, ranks=(*phrase.ranks, side)), k + 1
     elif word == "in_middle":
         yield replace(phrase, ranks=(*phrase.ranks, Rank("middle"))), k + 1
+    elif word == "there":
+        there = NounPhrase((k, k + 1), word="there")
+        yield replace(phrase, links=(*phrase.links, Link(Relation.AT, (there,)))), k + 1
+    elif word == "held":
+        yield replace(phrase, held=True), k + 1
+    elif word in lexicon.COLOURS or word in ("biggest", "smallest", "tallest", "shortest"):  # "the one that is blue"
+        changed = _adjective(phrase, word)
+        if changed is not None:
+            yield changed, k + 1
     elif word in ("moving", "still"):
         yield replace(phrase, moving=word == "moving"), k + 1
     elif word in ("nearest_to", "farthest_from", "nearest", "farthest"):

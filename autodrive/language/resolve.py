@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autodrive.language import spatial
-from autodrive.language.describe import SURE, a, inventory
-from autodrive.language.lexicon import NAMES, PEOPLE_PRONOUNS, SIZES
+from autodrive.language.describe import SURE, inventory
+from autodrive.language.lexicon import PEOPLE_PRONOUNS, SIZES
 from autodrive.language.model import Cause, Mention, Place, Relation, Scene, SceneObject
 from autodrive.language.reader import Reader
 from autodrive.language.syntax import Link, NounPhrase, Rank, Span
 from autodrive.scene import ObjectClass
 
 UNSURE = 0.35  # a colour less certain than this may be any other
-LIKE_SIZE = 1.25  # sizes within this factor are alike
+LIKE_SIZE = 1.25  # sizes within this factor are alike: none of them is "the big one"
+SAME_SIZE = 1.08  # and within this one, none is the biggest
 SIDE_SLACK = 0.1  # radians: "the left one" may stand a little right of the middle
 MOVING_MPS = 0.25
 HOME_ID, ROBOT_ID = -1, -2  # stand-ins, so that places can be anchors of relations
@@ -100,6 +101,8 @@ class Resolver:
         items = [item for item in domain if phrase.label in (None, item.label)]
         if phrase.moving is not None:
             items = [i for i in items if (math.hypot(i.vx, i.vy) > MOVING_MPS) == phrase.moving]
+        if phrase.held:
+            items = [item for item in items if item.track_id == self._talk.held]
         for link in phrase.links:
             items = self._linked(items, link)
         items, unsure = _coloured(items, phrase.colour)
@@ -194,7 +197,8 @@ class Resolver:
             return []
         chosen = ordered[rank.index]
         if rank.measure in ("size", "height") and rank.index == 0:
-            return [i for i in ordered if _alike(_measure(i, rank.measure), _measure(chosen, rank.measure))]
+            size = _measure(chosen, rank.measure)
+            return [i for i in ordered if _alike(_measure(i, rank.measure), size, SAME_SIZE)]
         return [chosen]
 
     def _ordered(
@@ -219,8 +223,7 @@ class Resolver:
         if phrase.label is not None and phrase.links:
             bare = replace(phrase, links=(), ranks=(), ordinal=None)
             if self.fitting(bare, self._domain(phrase)).items:
-                colour = f"{phrase.colour} " if phrase.colour else ""
-                return f"I see no {said}, though there is {a(colour + NAMES[phrase.label][0])}; I see {seen}"
+                return f"I see no {said}; elsewhere I see {seen}"
         return f"I see no {said}; I see {seen}"
 
 
@@ -244,9 +247,9 @@ def _measure(item: SceneObject, measure: str) -> float:
     return (abs(item.length * item.width * item.height)) ** (1 / 3)
 
 
-def _alike(first: float, second: float) -> bool:
+def _alike(first: float, second: float, factor: float = LIKE_SIZE) -> bool:
     low, high = sorted((first, second))
-    return high < LIKE_SIZE * max(low, 1e-6)
+    return high < factor * max(low, 1e-6)
 
 
 def _sized(items: list[SceneObject], measure: str, largest: bool) -> list[SceneObject]:

@@ -58,6 +58,7 @@ class NounPhrase:
     links: tuple[Link, ...] = ()
     exclude: tuple[NounPhrase, ...] = ()
     plural: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

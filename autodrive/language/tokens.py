@@ -8,6 +8,7 @@ import unicodedata
 from autodrive.language.lexicon import ANYTHING, COLOURS, CONTRACTIONS, FILLERS, NOUNS, PHRASES, SIZES
 
 TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[,.;:!?]")
+SHOUTED_STOP = re.compile(r"s+t+o+p+|h+a+l+t+|w+h+o+a+h*")
 MARKS = {";": ".", "!": ".", "?": ".", ":": ","}
 SIDES = frozenset({"on_left", "on_right", "from_left", "from_right"})
 LONGEST_PHRASE = max(len(phrase) for phrase in PHRASES)
@@ -28,6 +29,8 @@ def _word(word: str) -> list[str]:
         return CONTRACTIONS[word].split()
     if word in MARKS:
         return [MARKS[word]]
+    if SHOUTED_STOP.fullmatch(word):
+        return ["stop"]
     return [word.removesuffix("'s").replace("'", "")]
 
 

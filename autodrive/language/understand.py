@@ -91,7 +91,7 @@ class Understanding:
             return None
         before = pending.context or Context()
         if not ids:
-            return Refusal("then I leave it", Cause.NOT_FOUND, before)
+            return Refusal("then I leave it", Cause.UNKNOWN, before)
         decided = {**dict(pending.answers), pending.span: ids}
         if len(ids) > 1:
             items = [item for item in scene.objects if item.track_id in ids]
@@ -117,6 +117,8 @@ def _safe(outcome: Outcome, tokens: tuple[str, ...], context: Context) -> Outcom
     """What is not understood but has a "stop" in it that is no "stop at ..." and not forbidden is taken as a stop."""
     if isinstance(outcome, Grounded):
         return outcome
+    if tokens[0] in ("wait", "stay") and isinstance(outcome, Refusal) and outcome.cause == Cause.UNKNOWN:
+        return _stopped(context)
     for k, word in enumerate(tokens):
         following = tokens[k + 1] if k + 1 < len(tokens) else ""
         placed = following in lexicon.RELATIONS or following in ("to", "within", "a") or following[:1].isdigit()

@@ -11,7 +11,7 @@ from autodrive.language.resolve import Refused
 
 MOST_UNKNOWN = 3  # words; a text with more is not an instruction that could be guessed
 QUESTIONS = frozenset(lexicon.words_of("what where who which how why whose when is are does"))
-CONDITIONS = frozenset(lexicon.words_of("if unless until when whenever while because although"))
+CONDITIONS = frozenset(lexicon.words_of("if unless until when whenever while because although or"))
 KNOWN = (
     frozenset(lexicon.NOUNS)
     | lexicon.ANYTHING
@@ -33,7 +33,7 @@ KNOWN = (
     | FIXED
     | frozenset(
         lexicon.words_of(
-            "on_left on_right from_left from_right in_middle nearest_to farthest_from middle moving still",
+            "held on_left on_right from_left from_right in_middle nearest_to farthest_from middle moving still",
             "other last from to within of away for with wearing except i we next half_a half a_moment",
             "hundred point degrees degree forward forwards ahead onward back backward backwards left right",
             "around round down distance about short no yes . go",
@@ -55,6 +55,8 @@ def understand_words(tokens: tuple[str, ...], meanings: Meanings) -> tuple[str, 
             k += 1
             continue
         unknown += 1
+        if lexicon.HARM & set(result):
+            raise Refused(f"I do not '{next(w for w in result if w in lexicon.HARM)}': that is not safe", Cause.UNSAFE)
         if word in CONDITIONS:
             raise Refused(f"I do not understand conditions such as '{word}'; tell me the steps in order", Cause.UNKNOWN)
         if unknown > MOST_UNKNOWN:
