@@ -1,8 +1,8 @@
 """Control of both arms: a task, the measured body and odometry in; joint targets and feed-forward torques out.
 
-One call per tick of 20 ms. The behaviours (reach.py, grasp.py) say where the hands go; this loop moves commanded hand
-poses there at limited speed, solves the inverse kinematics, limits joint speed, and adds the torques that carry the
-arms' weight and press on what is held. It senses touch by the torque that its own motors need.
+One call per tick of 20 ms. The behaviours (reach.py, pick.py, grasp.py, place.py) say where the hands go; this loop
+moves commanded hand poses there at limited speed, solves the inverse kinematics, limits joint speed, and adds the
+torques that carry the arms' weight and press on what is held. It senses touch by the torque that its own motors need.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from autodrive.body import ArmCommand, BodyState
 from autodrive.geometry import Array
 from autodrive.humanoid.arm_model import ArmModel, PalmPose, Posture
 from autodrive.humanoid.arm_task import ArmStatus, ArmTask
-from autodrive.humanoid.grasp import Carried, Hold, Pick, Place, Stop
+from autodrive.humanoid.grasp import Carried, Hold, Stop
 from autodrive.humanoid.kinematics import ArmKinematics
 from autodrive.humanoid.motion import TICK_S, Behaviour, Motion, Sense
+from autodrive.humanoid.pick import Pick
+from autodrive.humanoid.place import Place
 from autodrive.humanoid.reach import Reach, Ready, Rest
 from autodrive.scene import EgoState
 
@@ -64,7 +66,9 @@ class Arms:
             self._task, self._motion = (task.task_id, task.kind), None
             sense = self._sense(posture, ego)
             self._behaviour = self._begin(sense, task)
-        motion = self._behaviour.step(sense, task)
+        motion = self._motion
+        if motion is None or not motion.failed:  # what has failed stays so until there is another task
+            motion = self._behaviour.step(sense, task)
         if isinstance(self._behaviour, Pick | Hold | Place | Stop):
             self._carried = self._behaviour.carried
         command = self._move(body.stamp_ns, posture, motion)
