@@ -111,8 +111,8 @@ def wrong(case: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for held_out in (True, False):
-        chosen = [case for case in CASES if bool(case.get("held_out")) == held_out]
+    for part in ("held_out", "second_set", None):
+        chosen = [case for case in CASES if (part in case if part else not {"held_out", "second_set"} & set(case))]
         faults = [fault for fault in map(wrong, chosen) if fault]
-        print(f"{'held out' if held_out else 'others'}: {len(chosen) - len(faults)} of {len(chosen)} as expected")
+        print(f"{part or 'others'}: {len(chosen) - len(faults)} of {len(chosen)} as expected")
         print("\n".join(faults))

@@ -80,13 +80,13 @@ class Grounder:
     # --- phrases ---
 
     def _one(self, phrase: NounPhrase, talk: Talk) -> SceneObject:
-        return Resolver(self._scene, self._reader, talk).one(phrase)
+        return _tracked(Resolver(self._scene, self._reader, talk).one(phrase))
 
     def _several(self, phrase: NounPhrase, talk: Talk) -> list[SceneObject]:
         """The things of "both boxes", "two cones", "the people", nearest first; one thing otherwise."""
         resolver = Resolver(self._scene, self._reader, talk)
         if not (phrase.every or (phrase.count or 1) > 1 or phrase.plural):
-            return [resolver.one(phrase)]
+            return [_tracked(resolver.one(phrase))]
         found = resolver.some(phrase)
         if found.unsure:
             raise Doubt(phrase, found.items, True)
@@ -406,6 +406,13 @@ class Grounder:
 
     def _harm(self, clause: Clause, talk: Talk) -> Result:
         raise Refused("I do not do that: it could hurt people or break things, which is not safe", Cause.UNSAFE)
+
+
+def _tracked(item: SceneObject) -> SceneObject:
+    """The item, unless it only stands for a place."""
+    if item.track_id < 0:
+        raise Refused("that is a place; I can do that only with a thing or a person", Cause.IMPOSSIBLE)
+    return item
 
 
 def _given(value: T | None) -> T:

@@ -51,7 +51,8 @@ _PHRASES = _table(
     " on your right side, on the right hand side, on your right hand side, at your right",
     "from_left: from the left, from left, counting from the left, from your left",
     "from_right: from the right, from right, counting from the right, from your right",
-    "in_middle: in the middle, in the centre, in the center",
+    "in_middle: in the middle of the row, in the middle of the line, in the middle of them, in the middle,"
+    " in the centre, in the center",
     "next_to: right next to, right beside, next to, beside, alongside, adjacent to, by the side of, at the side of",
     "near: near to, close to, close by, nearby, in the vicinity of, not far from, round about",
     "on: on top of, onto, upon, atop, on to, up on",
@@ -72,7 +73,9 @@ _PHRASES = _table(
     " once you are there, when you are there, when you arrive",
     "held: you hold, you are holding, that you hold, that you are holding, you carry, you are carrying, in your hands,"
     " in your hand, that you carry, you have, which you hold, you picked up, that you picked up",
-    "please: to a spot, to a place, to a point, to a position, somewhere, to somewhere, to the spot,"
+    "the thing held: what you hold, what you are holding, what you carry, what is in your hands, what you have",
+    "please: would you be able to, i would love it if you, i would like it if you, it would be nice if you,"
+    " are you able to, to a spot, to a place, to a point, to a position, somewhere, to somewhere, to the spot,"
     " to the place, a spot",
     # things
     "cone: pylon, traffic cone, safety cone, road cone, orange cones",
@@ -101,7 +104,7 @@ _PHRASES = _table(
     " turn your cameras, direct your gaze",
     "watch: watching, find, locate, look for, search for, seek, spot, observe, inspect, examine, eye,"
     " keep an eye on, check out",
-    "touch: touching, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on,"
+    "touch: touching, touched, tap, tapping, put your hand on, put a hand on, place your hand on, lay your hand on,"
     " place a hand on,"
     " lay a hand on, put your palm on, put your palms on, put your hands on, lay your hands on, poke, press,"
     " make contact with, touch on, rest your hand on",

@@ -44,7 +44,8 @@ TRANSITIVE = Frame(
         "build,fill,"
         "empty,count,name,describe,burn,wear,sing,explain,marry,forget,love,like,ignore,install,rotate,shake,"
         "sort,measure,"
-        "weigh,scan,call,greet,thank,ask,play,write,drink,plug in,switch on,teach,help,kiss,hug,polish,decorate,lick",
+        "weigh,scan,call,greet,thank,ask,play,write,drink,plug in,switch on,teach,help,kiss,hug,polish,decorate,lick,"
+        "steal,mail,laugh,shout,jump,fly",
     },
     0.62,
     0.03,
@@ -80,7 +81,8 @@ NOUN = Frame(
         "corridor,"
         "number,animal,bird,water,car park,machine,toy,light,flag,key,coin,ghost,unicorn,moon,colour,bus,train,"
         "plane,boat,"
-        "horse,pen,paper,glass,plate,mirror,carpet,curtain,pole,sign,barrel,tyre,wheel,bathroom,room,roof,sky,city",
+        "horse,pen,paper,glass,plate,mirror,carpet,curtain,pole,sign,barrel,tyre,wheel,bathroom,room,roof,sky,city,"
+        "row,line,queue,office,column,pillar,president,king",
     },
     0.55,
     0.08,
@@ -116,7 +118,7 @@ class Meanings:
         for meaning, value in zip(meanings, alike, strict=True):
             best[meaning] = max(best.get(meaning, -1.0), float(np.round(value, 4)))
         (first, value), (_, runner_up) = sorted(best.items(), key=lambda entry: -entry[1])[:2]
-        if first == HARM and value >= frame.threshold - 0.05:
+        if first == HARM and value >= frame.threshold:
             return HARM
         if first == NONE or value < frame.threshold or value - runner_up < frame.margin:
             return None

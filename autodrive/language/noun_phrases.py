@@ -12,6 +12,7 @@ from autodrive.language.syntax import Link, NounPhrase, Rank
 
 Parse = tuple[NounPhrase, int]
 FIXED = frozenset({"me", "you", "home", "here", "floor", "ground"})
+SUPERLATIVES = {size: Rank(measure, ascending) for size, (measure, ascending) in lexicon.SIZES.items()}
 DETERMINERS = frozenset({"the", "a", "all", "that", "this"})
 
 
@@ -40,12 +41,26 @@ def _described(reader: Reader, start: int, answer: bool) -> Iterator[Parse]:
         phrase = replace(phrase, plural=noun in ("people", "cones"))
     elif noun in lexicon.ANYTHING and (noun != "one" or has_determiner or after > k or answer):
         label, elliptic, end = None, noun == "one", after + 1
+    elif after > k and noun == "of":  # "the shorter of the two people"
+        yield from _chosen_of(reader, phrase, after + 1, start)
+        return
     elif (after > k and (has_determiner or answer)) or (answer and _starts_link(reader, after)):
         label, elliptic, end = None, True, after
     else:
         return
     phrase = replace(phrase, label=label, elliptic=elliptic)
     yield from _followed(reader, replace(phrase, span=(start, end)), end, start)
+
+
+def _chosen_of(reader: Reader, phrase: NounPhrase, k: int, start: int) -> Iterator[Parse]:
+    """The things of the phrase at ``k``, with the ranks of ``phrase`` on them."""
+    ranks = (*phrase.ranks, *(SUPERLATIVES[size] for size in phrase.sizes))
+    for inner, end in noun_phrases(reader, k):
+        if inner.word is None and ranks:
+            yield (
+                replace(inner, span=(start, end), ranks=inner.ranks + ranks, count=None, every=False, plural=False),
+                end,
+            )
 
 
 def _determiners(reader: Reader, k: int) -> tuple[NounPhrase, int]:
