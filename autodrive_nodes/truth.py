@@ -57,6 +57,8 @@ def truth_to_json(truth: GroundTruth) -> dict[str, Any]:
         "contacts": [[contact.kind, contact.name] for contact in truth.contacts],
         "off_road": truth.off_road,
         "visible_px": truth.visible_px,
+        "fallen": truth.fallen,
+        "colours": truth.colours,
     }
 
 
@@ -72,6 +74,8 @@ def truth_from_json(document: dict[str, Any]) -> GroundTruth:
             contacts=tuple(Contact(*item) for item in document["contacts"]),
             off_road=document["off_road"],
             visible_px=tuple(document["visible_px"]),
+            fallen=document["fallen"],
+            colours=tuple(document["colours"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"ground truth event is malformed: {error}") from error

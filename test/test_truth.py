@@ -25,6 +25,8 @@ TRUTH = GroundTruth(
     contacts=(Contact("static", "kerb"),),
     off_road=True,
     visible_px=(120, 0),
+    fallen=True,
+    colours=("", "orange"),
 )
 
 

@@ -46,6 +46,8 @@ class GroundTruth:
 
     ``objects`` are in ``map``; ``contacts`` lists what the ego body touches now; ``off_road`` whether a wheel is off
     the drivable area; ``visible_px`` holds, per object, the pixels that any camera sees (empty if not asked for).
+    ``fallen``: a body on legs lies on the ground. ``colours`` names each object's colour as a person would, "" where
+    nobody could (empty: nobody asked).
     """
 
     stamp_ns: int
@@ -56,6 +58,8 @@ class GroundTruth:
     contacts: tuple[Contact, ...]
     off_road: bool
     visible_px: tuple[int, ...] = ()
+    fallen: bool = False
+    colours: tuple[str, ...] = ()
 
 
 class World(Protocol):
