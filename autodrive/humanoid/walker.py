@@ -1,0 +1,89 @@
+"""The walking policy: joint targets at 50 Hz from what the body senses and the velocity that it is asked for.
+
+The observation is that of holosoma's locomotion policies: terms in alphabetical order, scales of the robot's file. Arms
+that something else moves are hidden from the policy: it sees them at rest, or it would step back from its own reach.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnxruntime
+
+from autodrive.body import ArmCommand, BodyState, JointCommand, WalkCommand
+from autodrive.errors import EngineError, InputError
+from autodrive.geometry import Array
+from autodrive.humanoid.robot import Robot
+
+RATE_HZ = 50
+STILL = 0.01  # a command smaller than this (norm) means stand
+MAX_ACTION = 100.0
+# a phase of pi for both feet is how the policy was taught to stand; to walk the left foot leads by half a period
+_STANDING, _SETTING_OFF = np.array([math.pi, math.pi]), np.array([0.0, math.pi])
+
+
+class Walker:
+    """One robot's policy with its memory: the last action and the gait's phase."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the same bits on every machine load
+        try:
+            self._session = onnxruntime.InferenceSession(str(robot.policy), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own without a common base
+            raise EngineError(f"walking policy {robot.policy} cannot be loaded: {error}; run: make setup") from error
+        (self._input,) = (item.name for item in self._session.get_inputs())
+        self._action = np.zeros(len(robot.joints))
+        self._phase = _STANDING.copy()
+
+    def step(self, body: BodyState, walk: WalkCommand, arms: ArmCommand) -> JointCommand:
+        """One tick; raises InputError when the body has other joints than the policy or says something not finite."""
+        robot = self._robot
+        if body.names != robot.joints:
+            raise InputError(f"walking: the body has joints {list(body.names)}, the policy {list(robot.joints)}")
+        own = np.array([robot.joints.index(name) for name in arms.names], dtype=np.intp)
+        observation = self._observe(body, walk, own)
+        if not np.isfinite(observation).all():
+            raise InputError(f"walking: joints, IMU or command at {body.stamp_ns} ns are not finite")
+        (action,) = self._session.run(None, {self._input: observation[None]})
+        self._action = np.clip(action[0], -MAX_ACTION, MAX_ACTION).astype(np.float64)
+        position = robot.nominal + robot.action_scale * self._action
+        effort = np.zeros(len(position))
+        position[own], effort[own] = arms.position, arms.effort
+        self._advance(walk)
+        return JointCommand(body.stamp_ns, robot.joints, position, effort)
+
+    def _observe(self, body: BodyState, walk: WalkCommand, own: Array) -> Array:
+        robot = self._robot
+        offset, velocity, action = body.position - robot.nominal, body.velocity.copy(), self._action.copy()
+        for values in (offset, velocity, action):
+            values[own] = 0.0
+        terms = (
+            action,
+            body.gyro * robot.gyro_scale,
+            [walk.yaw_rate],
+            [walk.vx, walk.vy],
+            np.cos(self._phase),
+            offset,
+            velocity * robot.velocity_scale,
+            gravity_direction(body.quaternion),
+            np.sin(self._phase),
+        )
+        return np.concatenate(terms).astype(np.float32)
+
+    def _advance(self, walk: WalkCommand) -> None:
+        if math.sqrt(walk.vx**2 + walk.vy**2 + walk.yaw_rate**2) < STILL:
+            self._phase = _STANDING.copy()
+        elif (self._phase == _STANDING).all():
+            self._phase = _SETTING_OFF.copy()
+        else:
+            step = 2 * math.pi / (RATE_HZ * self._robot.gait_period)
+            self._phase = np.fmod(self._phase + step + math.pi, 2 * math.pi) - math.pi
+
+
+def gravity_direction(quaternion: Array) -> Array:
+    """Unit vector (3,) of gravity in the axes of a body with this attitude (w, x, y, z)."""
+    w, x, y, z = quaternion / np.linalg.norm(quaternion)
+    return np.array([-2 * (x * z - w * y), -2 * (y * z + w * x), -(1 - 2 * (x * x + y * y))])
