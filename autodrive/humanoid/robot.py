@@ -57,11 +57,18 @@ class Robot:
     arms: ArmsConfig
 
     def spec(self) -> mujoco.MjSpec:
-        """The robot alone, on nothing, with a free root and one motor per joint."""
+        """The robot with a free root and one motor per joint, to be put on a geom named "floor" before it is compiled."""
         try:
             return mujoco.MjSpec.from_file(str(self.model))
         except (OSError, ValueError) as error:
             raise EnvironmentProblem(f"robot {self.name}: {self.model}: {error}; run: make setup") from error
+
+    def floating_spec(self) -> mujoco.MjSpec:
+        """The robot alone on no floor, for kinematics."""
+        spec = self.spec()
+        for pair in list(spec.pairs):
+            spec.delete(pair)
+        return spec
 
     def limits(self, model: mujoco.MjModel) -> JointLimits:
         """What the joints of a compiled model may be asked: targets between the stops, motors' torques."""
