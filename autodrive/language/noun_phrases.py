@@ -150,7 +150,9 @@ def _attribute(reader: Reader, phrase: NounPhrase, k: int) -> Iterator[Parse]:
         yield from _clothed(reader, phrase, k)
         yield from _linked(reader, phrase, k)
     elif word in ("not", "except", "but"):
-        begin = next(j for j in range(k, k + 3) if reader.at(j) not in ("not", "except", "but", "for"))
+        begin = k + 1
+        while reader.at(begin) in ("not", "for"):
+            begin += 1
         for excluded, end in noun_phrases(reader, begin, answer=True):
             yield replace(phrase, exclude=(*phrase.exclude, excluded)), end
     else:

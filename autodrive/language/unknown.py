@@ -77,9 +77,7 @@ def _meaning(tokens: tuple[str, ...], k: int, before: list[str], meanings: Meani
     if following in lexicon.NOUNS or following in lexicon.ANYTHING:
         reason = f"I do not know what '{word}' means; I tell things apart by colour, size and place"
         raise Refused(reason, Cause.UNKNOWN)
-    noun = meanings.noun(word)
-    if noun is None and word.endswith("s"):
-        noun = meanings.noun(word.removesuffix("s"))
+    noun = meanings.noun(word if word.endswith("ss") else word.removesuffix("s"))
     if noun is None:
         kinds = ", ".join(names[1] for names in lexicon.NAMES.values())
         raise Refused(f"I do not know what '{word}' is; I know {kinds}", Cause.UNKNOWN)
