@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autodrive.geometry import Pose2, wrap_angle
 from autodrive.scene import ROAD_USERS, DetectedObject, ObjectClass, Route
 from autodrive.sim.car_model import FRONT_OVERHANG_M, LENGTH_M, REAR_OVERHANG_M, WHEELBASE_M, WIDTH_M
+from autodrive.sim.touches import Touches
 from autodrive.sim.world import TICK_S, GroundTruth
 
 PENALTY = {"pedestrian": 0.50, "vehicle": 0.60, "static": 0.65}
@@ -26,7 +27,6 @@ MAX_DEVIATION_M = 30.0
 MAX_BLOCKED_S = 180.0
 STANDSTILL_SPEED = 0.1
 GOAL_TOLERANCE_M = 5.0  # base_link is 3.5 m behind the front bumper
-COLLISION_GAP_S = 2.0  # touching the same object again within this time is the same collision
 PEDESTRIAN_CLEARANCE_M = 0.5
 TTC_HORIZON_S = 10.0
 _TTC_RANGE_M = 50.0
@@ -125,7 +125,7 @@ class Scorer:
         self._ttc = TTC_HORIZON_S
         self._comfort = _Comfort()
         self._events: list[Collision] = []
-        self._last_touch: dict[str, int] = {}
+        self._touches = Touches()
         self._end = ""
 
     @property
@@ -180,12 +180,9 @@ class Scorer:
 
     def _collide(self, truth: GroundTruth) -> None:
         before = self._previous or truth  # the impact itself changes the speed
-        for contact in truth.contacts:
-            last = self._last_touch.get(contact.name)
-            self._last_touch[contact.name] = truth.stamp_ns
-            if last is None or (truth.stamp_ns - last) * 1e-9 > COLLISION_GAP_S:
-                still = abs(before.speed) < STANDSTILL_SPEED
-                self._events.append(Collision(truth.stamp_ns, contact.kind, contact.name, still))
+        still = abs(before.speed) < STANDSTILL_SPEED
+        begun = self._touches.new(truth.stamp_ns, truth.contacts)
+        self._events += [Collision(truth.stamp_ns, contact.kind, contact.name, still) for contact in begun]
 
     def _advance(self, truth: GroundTruth, route: Route) -> float:
         """Move the progress along the route; returns the distance from it."""
