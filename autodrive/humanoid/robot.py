@@ -57,7 +57,7 @@ class Robot:
     arms: ArmsConfig
 
     def spec(self) -> mujoco.MjSpec:
-        """The robot with a free root and one motor per joint, to be put on a geom named "floor" before it is compiled."""
+        """The robot with a free root and one motor per joint; it needs a geom named "floor" before it is compiled."""
         try:
             return mujoco.MjSpec.from_file(str(self.model))
         except (OSError, ValueError) as error:
@@ -106,7 +106,8 @@ def load_robot(name: str) -> Robot:
         name,
         _package_file(document["model"], path),
         policy,
-        *(_text(document, key, path) for key in ("pelvis", "torso")),
+        _text(document, "pelvis", path),
+        _text(document, "torso", path),
         _feet(document["feet"], path),
         _positive(document, "sole", path),
         joints,

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from autodrive.body import ArmCommand, BodyState, JointCommand, WalkCommand
 from autodrive.errors import EngineError, InputError
@@ -55,7 +56,7 @@ class Walker:
         self._advance(walk)
         return JointCommand(body.stamp_ns, robot.joints, position, effort)
 
-    def _observe(self, body: BodyState, walk: WalkCommand, own: Array) -> Array:
+    def _observe(self, body: BodyState, walk: WalkCommand, own: NDArray[np.intp]) -> Array:
         robot = self._robot
         offset, velocity, action = body.position - robot.nominal, body.velocity.copy(), self._action.copy()
         for values in (offset, velocity, action):
