@@ -33,19 +33,31 @@ def chosen(tokens: tuple[str, ...], pending: Pending, scene: Scene, talk: Talk) 
         return ()
     if " ".join(tokens) in ANY and items:
         return (min(items, key=lambda i: (distance(scene, i), i.track_id)).track_id,)
-    for start in range(len(tokens)):
-        answer = _from(tokens, start, pending, scene, items, talk)
+    orders: set[str] = set()
+    for start, word in enumerate(tokens):
+        answer = _from(tokens, start, pending, scene, items, talk, bool(orders))
         if answer is not None:
             return answer
-        if tokens[start] not in LEADS:
+        if word in lexicon.VERBS:
+            orders.add(word)
+        if word not in LEADS or (word == "go" and tokens[start + 1 : start + 2] not in (("for",), ("with",))):
             return None
     return None
 
 
 def _from(
-    tokens: tuple[str, ...], start: int, pending: Pending, scene: Scene, items: Sequence[SceneObject], talk: Talk
+    tokens: tuple[str, ...],
+    start: int,
+    pending: Pending,
+    scene: Scene,
+    items: Sequence[SceneObject],
+    talk: Talk,
+    ordered: bool,
 ) -> tuple[int, ...] | None:
-    """The answer that begins at ``start`` and takes all that is left."""
+    """The answer that begins at ``start`` and takes all that is left.
+
+    Behind a verb ("take the left one") it must not name a class: "take the red box" is an order of its own.
+    """
     reader = Reader(tokens)
     resolver = Resolver(scene, reader, talk)
     numbered = _by_number(tokens[start:], pending)
@@ -53,7 +65,7 @@ def _from(
         return numbered
     try:
         for phrase, end in noun_phrases(reader, start, answer=True):
-            if any(word not in ("please", ".", ",", "then") for word in tokens[end:]):
+            if any(word not in (".", ",", "then") for word in tokens[end:]) or (ordered and not phrase.elliptic):
                 continue
             found = _fitting(resolver, phrase, pending, items, scene)
             if found is not None:
