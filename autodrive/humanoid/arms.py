@@ -20,6 +20,7 @@ from autodrive.humanoid.motion import TICK_S, Behaviour, Motion, Sense
 from autodrive.humanoid.pick import Pick
 from autodrive.humanoid.place import Place
 from autodrive.humanoid.reach import Reach, Ready, Rest
+from autodrive.humanoid.robot import Robot
 from autodrive.scene import EgoState
 
 _MAX_JOINT_SPEED = 2.0  # rad/s
@@ -31,6 +32,13 @@ _BEAR_RATE = 60.0  # N/s per metre of sag
 _MAX_BEAR_N = 6.0
 _STILL_MPS, _STILL_RADPS = 0.06, 0.15
 _ARRIVED_M, _ARRIVED_RAD = 0.003, 0.03
+
+
+def make_arms(robot: Robot) -> Arms:
+    """The arms of a robot from config/robots and config/arms."""
+    order = [robot.joints.index(name) for name in robot.arms.joints]
+    model = ArmModel(robot.floating_spec(), robot.arms)
+    return Arms(model, robot.kp[order], robot.kd[order], robot.nominal[order])
 
 
 class Arms:

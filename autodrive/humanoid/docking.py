@@ -23,6 +23,7 @@ _COAST_S = 0.6  # what the filter lags behind, and what a walking body needs to 
 _SHORT_M = 0.05  # feedback aims at this far behind the goal: a table may be right before it
 _ADAPT_S = 1.5
 _SETTLE_S = 1.8  # after a pace the body rocks back and forth for that long
+_CAUTION = 0.9  # share of the way that a pace goes: gains are rough
 _LOOSE = 2.5  # times the tolerance: then the body has been pushed away and docks again
 
 
@@ -37,7 +38,7 @@ class DockConfig:
 
     max_speed: float = 0.15
     max_yaw_rate: float = 0.3
-    tolerance_m: float = 0.015
+    tolerance_m: float = 0.017
     tolerance_rad: float = 0.03
     pace_s: float = 1.0
     max_pace_speed: tuple[float, float, float] = (0.25, 0.35, 0.3)  # of the command, not of the body
@@ -162,7 +163,7 @@ def _learn(state: DockState, config: DockConfig) -> DockState:
     moved = state.start.inverse() @ state.error
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
     surprise = _vector(moved) - np.array(config.pace_gain) * state.command - offset
-    offset = offset + 0.6 * np.clip(surprise, -0.06, 0.06)
+    offset = offset + 0.5 * np.clip(surprise, -0.06, 0.06)
     return replace(state, offset=_triple(offset))
 
 
@@ -174,7 +175,7 @@ def _judge(state: DockState, now: float, config: DockConfig) -> DockState:
         return replace(state, phase="failed", since_s=now)
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
     limit = np.array(config.max_pace_speed)
-    command = np.clip((_vector(state.error.inverse()) - offset) / config.pace_gain, -limit, limit)
+    command = np.clip((_CAUTION * _vector(state.error.inverse()) - offset) / config.pace_gain, -limit, limit)
     return replace(state, phase="pace", since_s=now, command=_triple(command), start=state.error, paces=state.paces + 1)
 
 
