@@ -55,7 +55,11 @@ def robot_spec(robot: Robot) -> mujoco.MjSpec:
 
 
 class HumanoidBody:
-    """The robot of a compiled model; ``mount_height`` is that of its torso's origin in the nominal stance."""
+    """The robot of a compiled model.
+
+    ``mount_height`` [m] is that of its torso's origin in the nominal stance, ``bodies`` are all its body ids, ``hands``
+    and ``feet`` some of them.
+    """
 
     def __init__(
         self, robot: Robot, model: mujoco.MjModel, data: mujoco.MjData, noise: BodyNoise | None = None

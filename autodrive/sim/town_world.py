@@ -43,6 +43,8 @@ _ACTOR_STREAM = 0xAC7
 class TownWorld:
     """Implements ``autodrive.sim.world.World``; one per process, as SUMO allows one simulation per process."""
 
+    tick_s = TICK_S
+
     def __init__(
         self,
         town: str,

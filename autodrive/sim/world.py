@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autodrive.body import BodyState
 from autodrive.geometry import Pose2
 from autodrive.rig import Rig
-from autodrive.scene import Command, DetectedObject, Route
+from autodrive.scene import DetectedObject
 
 TICK_S = 0.1
 
@@ -33,8 +34,19 @@ class Sensors:
 
 
 @dataclass(frozen=True)
+class HumanoidSensors:
+    """What a humanoid's own sensors say at a tick; ``images`` as in ``Sensors``, but only where cameras are exposed."""
+
+    body: BodyState
+    images: tuple[NDArray[np.uint8], ...] = ()
+
+
+@dataclass(frozen=True)
 class Contact:
-    """The ego body touches something: ``kind`` is "vehicle", "pedestrian" (cyclists too) or "static"."""
+    """The ego body touches something.
+
+    ``kind`` is "vehicle", "pedestrian" (cyclists too), "object" (what stands in a hall) or "static" (buildings).
+    """
 
     kind: str
     name: str
@@ -62,17 +74,25 @@ class GroundTruth:
     colours: tuple[str, ...] = ()
 
 
-class World(Protocol):
-    """A world with one ego body in it. ``step`` advances exactly one tick; nothing in it reads a wall clock."""
+C = TypeVar("C", contravariant=True)
+S = TypeVar("S", covariant=True)
+
+
+class World(Protocol[C, S]):
+    """A world with one ego body in it, which takes commands C and has sensors S.
+
+    ``step`` advances exactly one tick of ``tick_s``; nothing in it reads a wall clock. A car's is a World[Command,
+    Sensors] that also has a ``route``, a humanoid's a World[JointCommand, HumanoidSensors].
+    """
 
     rig: Rig
-    route: Route
+    tick_s: float
 
-    def reset(self, seed: int) -> Sensors:
+    def reset(self, seed: int) -> S:
         """Start an episode; the same seed gives the same episode, to the byte."""
 
-    def step(self, command: Command) -> Sensors:
-        """Apply ``command`` for one tick of TICK_S and return the sensors at its end."""
+    def step(self, command: C) -> S:
+        """Apply ``command`` for one tick and return the sensors at its end."""
 
     def ground_truth(self) -> GroundTruth:
         """The truth at the last returned stamp."""
