@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from autodrive.language.understand import Understanding
 from std_msgs.msg import Bool, String
 
 from autodrive.errors import ConfigError
 from autodrive.humanoid.arm_config import ARMS_FOLDER, load_arms
+from autodrive.language.understand import Understanding
 from autodrive.tasks.executive import Executive, Report
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.object_bytes import tracks_from_bytes

@@ -11,7 +11,7 @@ from autodrive.errors import InputError
 from autodrive.humanoid.robot import load_robot
 from autodrive.humanoid.walker import Walker
 from autodrive.safety.joint_limits import JointGuard
-from autodrive_nodes import contracts, messages
+from autodrive_nodes import contracts
 from autodrive_nodes.stage_node import StageNode
 from optimus_nodes.body_messages import from_arm_command, from_joints_and_imu, from_twist, to_joint_command
 from optimus_nodes.tick_gate import TickGate
@@ -20,14 +20,15 @@ STALE_NS = 500_000_000
 
 
 class LocomotionNode(StageNode):
-    """joint states, imu, odometry of the body, arm command, /cmd_vel -> joint command."""
+    """joint states, imu, arm command, /cmd_vel -> joint command."""
 
     defaults = {"robot": "g1"}  # noqa: RUF012
 
     def setup(self) -> None:
         """Load the policy."""
         robot = load_robot(self.value("robot"))
-        self._walker, self._guard = Walker(robot), JointGuard(robot.limits)
+        self._walker = Walker(robot)
+        self._guard = JointGuard(robot.limits(robot.floating_spec().compile()))
         self._command = self.say(contracts.JOINT_COMMAND)
         self._gate = TickGate(self._step, patient=self.lockstep)
         self.hear(contracts.CMD_VEL, self._on_walk, required=True)
@@ -35,7 +36,6 @@ class LocomotionNode(StageNode):
             {
                 "joints": (contracts.JOINT_STATES, lambda m: m),
                 "imu": (contracts.IMU, lambda m: m),
-                "ego": (contracts.BODY_ODOMETRY, messages.from_odometry),
                 "arms": (contracts.ARM_COMMAND, from_arm_command),
             },
             self._gate.tick,
@@ -49,7 +49,7 @@ class LocomotionNode(StageNode):
         if walk is None or stamp_ns - walk.stamp_ns > STALE_NS:
             walk = WalkCommand(stamp_ns, 0.0, 0.0, 0.0)
         body = from_joints_and_imu(v["joints"], v["imu"])
-        verdict = self._guard.check(self._walker.step(body, walk, v["arms"], v["ego"]), stamp_ns)
+        verdict = self._guard.check(self._walker.step(body, walk, v["arms"]), stamp_ns)
         if verdict.command is not None:
             self._command.publish(to_joint_command(verdict.command))
         if verdict.fault:
