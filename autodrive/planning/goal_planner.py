@@ -16,7 +16,7 @@ from autodrive.geometry import Array, Pose2, wrap_angle
 from autodrive.planning.grid_route import GridRoute, find_route
 from autodrive.planning.manoeuvres import ManoeuvreLimits, stand, step_to, turn
 from autodrive.planning.obstacles import is_static
-from autodrive.planning.occupancy import Floor, OccupancyConfig, OccupancyMemory
+from autodrive.planning.occupancy import STANDING, Floor, OccupancyConfig, OccupancyMemory
 from autodrive.planning.people import who_is_in_the_way
 from autodrive.planning.planner import Planner
 from autodrive.planning.walking import walking_config
@@ -51,6 +51,7 @@ class GoalPlannerConfig:
     reroute_s: float = 0.5
     retry_s: float = 1.5
     patience_s: float = 2.0
+    boxes_m: float = 2.5  # what stands further away is the ground's business alone
     held_m: float = 0.65  # boxes this near are the ones in the hands while carrying
     speed_share: float = 0.4  # of a new speed estimate; gait shakes it
 
@@ -152,8 +153,12 @@ class GoalPlanner:
         distance = _distance(ego.pose, end)
         facing = abs(wrap_angle(end.yaw - ego.pose.yaw)) < config.dock_rad
         reach = config.dock_reach_m if facing else config.step_reach_m
-        if distance > reach or self._speed > config.step_from_speed or not _line_is_free(floor, ego.pose, end):
+        if distance > reach or self._speed > config.step_from_speed:
             return None
+        if not _line_is_free(floor, ego.pose, end):
+            # no nearer than this, but near enough
+            self._there = distance < config.left_m
+            return self._at_the_end(ego) if self._there else None
         if not facing and not self._has_room(floor, end):
             return None
         # turning comes last: the body steps as it faces now
@@ -171,9 +176,14 @@ class GoalPlanner:
         config, end = self.config, self._end
         assert end is not None
         aim = self._aim(floor, end, targets)
-        if aim is not end and _distance(ego.pose, aim) < (config.left_m if self._turning else config.arrived_m):
-            self._turning = True
-            return turn(ego, aim.yaw, config.limits, "turn before the goal")
+        if aim is not end:
+            distance = _distance(ego.pose, aim)
+            if distance < (config.left_m if self._turning else config.arrived_m):
+                self._turning = True
+                return turn(ego, aim.yaw, config.limits, "turn before the goal")
+            slow = self._speed < config.step_from_speed
+            if distance < config.step_reach_m and slow and _line_is_free(floor, ego.pose, aim):
+                return self._step(ego, replace_yaw(aim, ego.pose.yaw), forecasts, "steps before the goal")
         if self._why_reroute(ego, floor, aim):
             self._reroute(ego, forecasts, floor, aim)
         route = self.route
@@ -186,9 +196,18 @@ class GoalPlanner:
         if self._turning:
             return self._turn_to(ego, heading, floor, forecasts)
         state = replace(ego, speed=self._speed * max(math.cos(error), 0.0))
-        plan = self._planner.plan(state, forecasts, floor.ground(ego.pose), None)
+        plan = self._planner.plan(state, self._relevant(ego, forecasts), floor.ground(ego.pose), None)
         self._observe_waiting(ego, plan)
         return plan
+
+    def _relevant(self, ego: EgoState, forecasts: tuple[Forecast, ...]) -> tuple[Forecast, ...]:
+        """Who may move, and of what stands only what is near: the rest is in the free ground."""
+        reach = self.config.boxes_m
+
+        def matters(track: TrackedObject) -> bool:
+            return track.label not in STANDING or math.hypot(track.x - ego.pose.x, track.y - ego.pose.y) < reach
+
+        return tuple(f for f in forecasts if matters(f.track))
 
     @property
     def _planner(self) -> Planner:

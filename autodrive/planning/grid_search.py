@@ -14,12 +14,12 @@ DIAGONAL = math.sqrt(2.0)
 Cell = tuple[int, int]
 
 
-def search(cost: Array, start: Cell, goal: Cell) -> NDArray[np.intp] | None:
+def search(cost: Array, start: Cell, goal: Cell, greed: float = 1.0) -> NDArray[np.intp] | None:
     """The cheapest way (N, 2) of cells from ``start`` to ``goal``, or None where there is none.
 
     ``cost`` (rows, columns) is the price per cell length, at least 1, inf where blocked; a step costs its length times
     the mean of both ends. A diagonal step needs both cells beside it. Ties are broken by the distance left, then by the
-    cell, so equal inputs give equal ways.
+    cell, so equal inputs give equal ways. ``greed`` above 1 looks at fewer cells; the way is at most that much dearer.
     """
     if not (math.isfinite(cost[start]) and math.isfinite(cost[goal])):
         return None
@@ -29,7 +29,7 @@ def search(cost: Array, start: Cell, goal: Cell) -> NDArray[np.intp] | None:
     padded = np.full((rows + 2, width), np.inf)
     padded[1:-1, 1:-1] = cost
     price: list[float] = padded.ravel().tolist()
-    left: list[float] = _octile(rows + 2, width, (goal[0] + 1, goal[1] + 1)).ravel().tolist()
+    left: list[float] = (greed * _octile(rows + 2, width, (goal[0] + 1, goal[1] + 1))).ravel().tolist()
     first, last = (start[0] + 1) * width + start[1] + 1, (goal[0] + 1) * width + goal[1] + 1
     parent = _expand(price, left, first, last, width)
     if parent is None:

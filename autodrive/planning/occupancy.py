@@ -40,7 +40,8 @@ class OccupancyConfig:
         0.25  # the network's cells are as large as this: what it says this near to a target is its edge
     )
     radius: float = 0.31  # routes keep this far from what stands, ...
-    tight_radius: float = 0.26  # ... and walking on is still allowed down to this
+    narrow_radius: float = 0.27  # ... this far where there is no other way, ...
+    tight_radius: float = 0.24  # ... and walking on is allowed down to this
     target_radius: float = 0.23  # the same for what the body is to stand before
     comfort: float = 0.80  # nearer than this costs
 
@@ -103,8 +104,8 @@ class OccupancyMemory:
         occupied |= self.rasterise(standing)
         near_target = self.rasterise(approached, config.target_radius)
         clearance = cv2.distanceTransform((~occupied).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        clearance = clearance * np.float32(config.cell) - np.float32(config.cell / 2)
-        return Floor(self, clearance, near_target, np.abs(self.log_odds) >= config.known)
+        # drawn shapes include the cells that their edges cross: on average the edge is at the outermost cell's centre
+        return Floor(self, clearance * np.float32(config.cell), near_target, np.abs(self.log_odds) >= config.known)
 
     def _follow(self, pose: Pose2) -> None:
         """Move the window in whole cells when the body has left its middle."""
@@ -128,15 +129,15 @@ class OccupancyMemory:
         high = self.index(np.array([pose.x + reach, pose.y + reach]))
         rows, columns = slice(low[0], high[0] + 1), slice(low[1], high[1] + 1)
         local = _local_cells(self, pose, rows, columns)
-        i = np.floor((local[0] - extent.x_min) / free.resolution).astype(np.intp)
-        j = np.floor((local[1] - extent.y_min) / free.resolution).astype(np.intp)
-        nx, ny = free.probability.shape[1:]
-        seen = (i >= 0) & (i < nx) & (j >= 0) & (j < ny)
         value = np.clip(free.probability[0], 0.02, 0.98).astype(np.float32)
         evidence = np.clip(np.log((1 - value) / value), -config.max_evidence, config.max_evidence)
+        # between the centres of the coarse cells evidence goes over evenly; outside the grid there is none
+        row = (local[0] - np.float32(extent.x_min)) / np.float32(free.resolution) - np.float32(0.5)
+        column = (local[1] - np.float32(extent.y_min)) / np.float32(free.resolution) - np.float32(0.5)
+        gain = cv2.remap(evidence, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
         range_m = np.hypot(local[0], local[1])
         share = np.clip(1.0 - (1.0 - config.far_share) * (range_m / (reach / 2) - 1.0), config.far_share, 1.0)
-        gain = np.where(seen, evidence[np.clip(i, 0, nx - 1), np.clip(j, 0, ny - 1)] * share, 0.0)
+        gain = gain * share
         people = [t for t in tracks if t.label not in STANDING]
         gain[self.rasterise(people, config.person_clearance)[rows, columns]] = 0.0
         window = self.log_odds[rows, columns]

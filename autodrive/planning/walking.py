@@ -41,7 +41,7 @@ def walking_config(*, carrying: bool = False) -> PlannerConfig:
             gain=1.0,
             object_clearance=-math.inf,
             half_width=0.0,
-            ignored=-BODY.front,
+            ignored=0.3 - BODY.front,  # what is nearer the route allowed for: the body may stand close to things
             stop_gap=0.15,
         ),
         shifts=ShiftConfig(
@@ -87,8 +87,9 @@ def walking_config(*, carrying: bool = False) -> PlannerConfig:
         headway_s=0.6,
         vehicle_margin=0.45,
         pedestrian_margin=0.40,
-        static_margin=0.03,
-        longitudinal_margin=0.06,
+        # what stands is in the free ground already, with the body's radius: boxes only guard against walking into it
+        static_margin=-0.06,
+        longitudinal_margin=-0.03,
         pedestrian_longitudinal_margin=0.45,
         comfort_slack=0.25,
         margin_growth=0.04,
