@@ -36,7 +36,7 @@ class VelocityLoop:
         self._delivery = delivery
         self._config = config or LoopConfig()
         self._most, self._most_integral = np.array(self._config.most), np.array(self._config.most_integral)
-        self._stand()
+        self._expected, self._integral = np.zeros(3), np.zeros(3)
 
     def step(self, walk: WalkCommand, ego: EgoState, dt: float) -> WalkCommand:
         """What to ask of the policy so that the body moves as ``walk`` says; a command to stand goes through as it is.
@@ -46,7 +46,7 @@ class VelocityLoop:
         config = self._config
         wanted = np.array([walk.vx, walk.vy, walk.yaw_rate])
         if not float(np.linalg.norm(wanted)) >= _STILL:
-            self._stand()
+            self._expected, self._integral = np.zeros(3), np.zeros(3)
             return walk
         self._expected += (wanted - self._expected) * dt / (config.lag_s + dt)
         error = self._expected - np.array([ego.speed, ego.lateral_speed, ego.yaw_rate])
@@ -58,6 +58,3 @@ class VelocityLoop:
         self._integral = np.clip(integral, -self._most_integral, self._most_integral)
         vx, vy, yaw_rate = (float(value) for value in asked)
         return WalkCommand(walk.stamp_ns, vx, vy, yaw_rate)
-
-    def _stand(self) -> None:
-        self._expected, self._integral = np.zeros(3), np.zeros(3)
