@@ -48,8 +48,8 @@ class Options:
     """What a user may choose when starting a system.
 
     ``world`` is "module:Class" of an autodrive.sim.world.World ("": the body's own); ``parameters`` a ROS parameter
-    file that goes before ``config/nodes.yaml``. The humanoid has ``robot``, a name in config/robots, ``say``, what it is
-    told, and ``task``, the kind of task that its run is judged by ("" where nobody can).
+    file that goes before ``config/nodes.yaml``. The humanoid has ``robot``, a name in config/robots, ``say``, what it
+    is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts).
     """
 
     system: str = "car"
@@ -154,7 +154,7 @@ def _humanoid(o: Options) -> System:
     thinking = (
         _node(o, "prediction", "prediction_node:PredictionNode", routed=False),
         _optimus(o, "instruction", "instruction_node:InstructionNode", robot=o.robot, script=script),
-        _optimus(o, "planning", "planning_node:WalkPlanningNode"),
+        _optimus(o, "walk_planning", "planning_node:WalkPlanningNode"),
         _optimus(o, "walking_control", "walking_control_node:WalkingControlNode"),
     )
     limbs = (
@@ -168,7 +168,7 @@ def _humanoid(o: Options) -> System:
     world["ends_with_task"] = bool(o.say)
     groups = {
         RECORDING: _recording(o),
-        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),
+        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out, body="humanoid", task=o.task),),
         "safety": (_optimus(o, "safety_gate", "walk_gate_node:WalkGateNode", envelope=envelope, stages=stages),),
         "thinking": thinking,
         "vision": vision,

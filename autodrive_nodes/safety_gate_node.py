@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from autodrive.safety.envelope import load_envelope
+from autodrive.safety.envelope import Envelope, load_envelope
 from autodrive.safety.gate import SafetyGate
 from autodrive.scene import EgoState, TrackedObject
 from autodrive_nodes import contracts, messages
@@ -28,6 +28,7 @@ class GateNode(StageNode):
     defaults = {"envelope": "", "stages": [""]}  # noqa: RUF012
     wanted: ClassVar[Topic]
     allowed: ClassVar[Topic]
+    envelope: ClassVar[type[Any]]
     halt = False
 
     @staticmethod
@@ -43,7 +44,7 @@ class GateNode(StageNode):
     def setup(self) -> None:
         """Load the envelope."""
         self._stages = frozenset(self.value("stages"))
-        self._gate: SafetyGate[Any] = SafetyGate(load_envelope(Path(self.value("envelope"))))
+        self._gate: SafetyGate[Any] = SafetyGate(load_envelope(Path(self.value("envelope")), self.envelope))
         self._command: Any = None
         self._ego: EgoState | None = None
         self._tracks: tuple[TrackedObject, ...] = ()
@@ -111,5 +112,5 @@ class GateNode(StageNode):
 class SafetyGateNode(GateNode):
     """The car's: control -> command."""
 
-    wanted, allowed = contracts.CONTROL, contracts.COMMAND
+    wanted, allowed, envelope = contracts.CONTROL, contracts.COMMAND, Envelope
     from_message, to_message = staticmethod(messages.from_control), staticmethod(messages.to_control)

@@ -29,7 +29,7 @@ class InstructionNode(StageNode):
         """Load the language model and hear the scene."""
         self._executive = Executive(Understanding(), load_arms(ARMS_FOLDER / f"{self.value('robot')}.yaml"))
         self._script = _parse(self.value("script"))
-        self._heard: list[str] = []
+        self._words: list[str] = []
         self._told: Report | None = None
         self._halted: bool | None = None
         self._task, self._grounding = self.say(contracts.TASK), self.say(contracts.GROUNDING)
@@ -46,12 +46,12 @@ class InstructionNode(StageNode):
         )
 
     def _on_instruction(self, message: String) -> None:
-        self._heard.append(message.data)
+        self._words.append(message.data)
 
     def _step(self, stamp_ns: int, v: dict[str, Any]) -> None:
         due = [text for at_ns, text in self._script if at_ns <= stamp_ns]
         self._script = self._script[len(due) :]
-        texts, self._heard = [*due, *self._heard], []
+        texts, self._words = [*due, *self._words], []
         task = self._executive.step(v["ego"], v["tracks"], v["colours"], v["arms"], texts)
         if task.halt != self._halted:  # before all else
             self._halted = task.halt

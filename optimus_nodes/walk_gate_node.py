@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from std_msgs.msg import Bool
 
+from autodrive.safety.envelope import WalkEnvelope
 from autodrive_nodes import contracts
 from autodrive_nodes.safety_gate_node import GateNode
 from optimus_nodes.body_messages import from_twist, to_twist
@@ -12,7 +13,7 @@ from optimus_nodes.body_messages import from_twist, to_twist
 class WalkGateNode(GateNode):
     """walking command, odometry, tracks, halt -> /cmd_vel."""
 
-    wanted, allowed = contracts.WALK, contracts.CMD_VEL
+    wanted, allowed, envelope = contracts.WALK, contracts.CMD_VEL, WalkEnvelope
     from_message, to_message = staticmethod(from_twist), staticmethod(to_twist)
 
     def setup(self) -> None:
