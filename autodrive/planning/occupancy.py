@@ -102,7 +102,8 @@ class OccupancyMemory:
         if approached:
             occupied &= ~self.rasterise(approached, config.target_bleed)
         occupied |= self.rasterise(standing)
-        near_target = self.rasterise(approached, config.target_radius)
+        # half a cell less: drawing adds the cells that the edge crosses
+        near_target = self.rasterise(approached, config.target_radius - config.cell / 2)
         clearance = cv2.distanceTransform((~occupied).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # drawn shapes include the cells that their edges cross: on average the edge is at the outermost cell's centre
         return Floor(self, clearance * np.float32(config.cell), near_target, np.abs(self.log_odds) >= config.known)
