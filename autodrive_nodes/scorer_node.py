@@ -1,4 +1,4 @@
-"""Judges a simulated drive from the simulator's truth, measures how long each stage takes, and tells the supervisor.
+"""Judges a simulated run from the simulator's truth, measures how long each stage takes, and tells the supervisor.
 
 It talks to the supervisor in lines on standard output: ``PROGRESS {json}`` every simulated second, ``DONE {json}`` at
 the end, or ``FATAL: text`` when a stage stays silent or fails frame after frame.
@@ -18,68 +18,57 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 
 from autodrive.files import write_json
-from autodrive.scene import Route
-from autodrive.sim.scoring import Scorer
+from autodrive.sim.world import GroundTruth
 from autodrive_nodes import contracts, messages
-from autodrive_nodes.contracts import Topic
+from autodrive_nodes.judges import make_judge
 from autodrive_nodes.stage_node import StageNode
 from autodrive_nodes.truth import truth_from_json
 
-STAGES: dict[str, Topic] = {
-    "localization": contracts.ODOMETRY,
-    "ingestion": contracts.FRAME_SET,
-    "perception": contracts.TRACKS,
-    "prediction": contracts.PREDICTIONS,
-    "planning": contracts.TRAJECTORY,
-    "control": contracts.CONTROL,
-    "command": contracts.COMMAND,
-}
-
 
 class ScorerNode(StageNode):
-    """Listens only. ``silence_s`` (wall clock) without a frame or ``failures`` spoilt frames in a row end the drive."""
+    """Listens only; ``body`` chooses the judge, ``task`` is what it judges by.
 
-    defaults = {"out": "", "silence_s": 30.0, "failures": 50}  # noqa: RUF012
+    ``silence_s`` (wall clock) without a frame or ``failures`` spoilt frames in a row end the run.
+    """
+
+    defaults = {"out": "", "body": "car", "task": "", "silence_s": 30.0, "failures": 50}  # noqa: RUF012
 
     def setup(self) -> None:
         """Subscribe to the truth and, undecoded, to the output of each stage."""
-        self._scorer = Scorer()
-        self._route: Route | None = None
+        self._judge = make_judge(self.value("body"), self.value("task"))
+        stages = self._judge.stages
         self._waiting: list[dict[str, Any]] = []
         self._published_ns: dict[int, int] = {}
-        self._latency_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
-        self._newest_ns = dict.fromkeys(STAGES, -1)
+        self._latency_ms: dict[str, list[float]] = {stage: [] for stage in stages}
+        self._newest_ns = dict.fromkeys(stages, -1)
         self._answered: set[int] = set()
         self._complaints: dict[int, str] = {}  # by the stamp of the frame that was spoilt
         self._given_up = False
         self._frame_came = time.monotonic()
         self._score = self.say(contracts.SCORE)
-        self.hear(contracts.ROUTE, self._on_route)
+        self._judge.listen(self, self._score_waiting)
         self.hear(contracts.TRUTH_EVENTS, self._on_event, required=True)
         self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
-        for stage, topic in STAGES.items():
+        for stage, topic in stages.items():
             self.hear(topic, partial(self._on_stage, stage), raw=True, required=True)
 
     def started(self) -> None:
         """Watch for silence."""
         self.every(1.0, self._watch)
 
-    def _on_route(self, message: Any) -> None:
-        points = messages.path_points(message)
-        self._route = Route(points, messages.route_start(points), 0.0)
-        waiting, self._waiting = self._waiting, []
-        for event in waiting:
-            self._score_event(event)
-
     def _on_event(self, message: String) -> None:
         event = json.loads(message.data)
         self._frame_came = time.monotonic()
         self._published_ns[event["stamp_ns"]] = event["wall_ns"]
         self._give_up_if_hopeless()
-        if self._route is None:
-            self._waiting.append(event)
-        else:
-            self._score_event(event)
+        self._waiting.append(event)
+        self._score_waiting()
+
+    def _score_waiting(self) -> None:
+        if self._judge.ready:
+            waiting, self._waiting = self._waiting, []
+            for event in waiting:
+                self._score_event(event)
 
     def _on_stage(self, stage: str, data: bytes) -> None:
         now = time.monotonic_ns()
@@ -108,7 +97,7 @@ class ScorerNode(StageNode):
     def _give_up_if_hopeless(self) -> None:
         recent = sorted(self._published_ns)[-self.value("failures") - 1 : -1]
         if len(recent) == self.value("failures") and all(stamp in self._complaints for stamp in recent):
-            self._give_up(f"{self._complaints[recent[-1]]} ({len(recent)} frames in a row; the car was braked)")
+            self._give_up(f"{self._complaints[recent[-1]]} ({len(recent)} frames in a row; {self._judge.when_blind})")
 
     def _give_up(self, text: str) -> None:
         if not self._given_up:
@@ -116,24 +105,18 @@ class ScorerNode(StageNode):
             self.say_fatal(text)
 
     def _score_event(self, event: dict[str, Any]) -> None:
-        assert self._route is not None
         truth = truth_from_json(event["truth"])
-        self._scorer.update(truth, self._route)
+        self._judge.update(truth)
         if event["stamp_ns"] % 1_000_000_000 == 0 or "end" in event:
-            progress = {
-                "sim_seconds": event["stamp_ns"] / 1e9,
-                "route_completion": self._scorer.result().route_completion,
-                "speed": truth.speed,
-            }
-            _tell("PROGRESS", progress)
+            _tell("PROGRESS", {"sim_seconds": event["stamp_ns"] / 1e9, **self._judge.progress(truth)})
         if "end" in event:
-            self._finish(event)
+            self._finish(event, truth)
 
-    def _finish(self, event: dict[str, Any]) -> None:
-        # the last frame is only shown, not driven: it ends the run
+    def _finish(self, event: dict[str, Any], truth: GroundTruth) -> None:
+        # the last frame is only shown, not acted on: it ends the run
         frames = [stamp for stamp in self._published_ns if stamp < event["stamp_ns"]]
         result = {
-            **self._scorer.result().as_dict(),
+            **self._judge.result(truth),
             "end": event["end"],
             "sim_seconds": event["stamp_ns"] / 1e9,
             "frames": len(frames),

@@ -18,7 +18,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from autodrive.report import REQUIRED
+from autodrive.report import COMMON
+from autodrive.report_car import REQUIRED
 from autodrive_nodes import contracts
 from autodrive_nodes.graph import Options, build
 from autodrive_nodes.stage_node import message_type, qos
@@ -98,7 +99,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]
 
 def test_a_run_reports_everything_and_answers_every_frame(watched: tuple[Probe, dict[str, Any]]) -> None:
     _, result = watched
-    assert set(REQUIRED) <= result.keys()
+    assert {*REQUIRED, *COMMON} <= result.keys()
     assert result["end"] == "time is over"
     assert result["sim_seconds"] == SIMULATED_S
     assert result["frames"] == 19  # stamps 0.1 s to 1.9 s; the frame at 2.0 s ends the run

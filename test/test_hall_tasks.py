@@ -75,22 +75,30 @@ def test_the_robot_understands_the_task_as_it_is_meant(kind: str) -> None:
 def test_going_somewhere_is_to_stand_before_it_look_at_it_and_say_so() -> None:
     task, truth = tasks(GOTO)[0]
     there = facing(truth, task.target, 0.7)
-    assert judge(task, [truth, there], True) == (True, "")
-    assert "did not say" in judge(task, [truth, there], False)[1]
-    assert "from the target" in judge(task, [truth, facing(truth, task.target, 1.4)], True)[1]
-    assert "past the target" in judge(task, [truth, facing(truth, task.target, 0.7, turn=1.0)], True)[1]
-    assert "moves" in judge(task, [truth, later(there, 0.1, speed=0.5)], True)[1]
-    assert "ground" in judge(task, [truth, later(there, 0.1, fallen=True)], True)[1]
+    assert judge(task, [truth, there], 0) == (True, "")
+    assert "did not say" in judge(task, [truth, there], None)[1]
+    assert "from the target" in judge(task, [truth, facing(truth, task.target, 1.4)], 0)[1]
+    assert "past the target" in judge(task, [truth, facing(truth, task.target, 0.7, turn=1.0)], 0)[1]
+    assert "moves" in judge(task, [truth, later(there, 0.1, speed=0.5)], 0)[1]
+    assert "ground" in judge(task, [truth, later(there, 0.1, fallen=True)], 0)[1]
 
 
 def test_bringing_is_to_have_moved_the_box_to_the_place() -> None:
     homes = [(task, truth) for task, truth in tasks(BRING) if not task.place]
     task, truth = homes[0]
-    assert judge(task, [truth, later(truth, 9.0)], True) == (False, "the box still stands on its table")
+    assert judge(task, [truth, later(truth, 9.0)], 0) == (False, "the box still stands on its table")
     brought = moved(later(truth, 9.0), task.target, task.home[0] + 0.3, task.home[1] + 0.3)
-    assert judge(task, [truth, brought], False) == (True, "")
+    assert judge(task, [truth, brought], None) == (True, "")
     dropped = moved(later(truth, 9.0), task.target, *at(truth, task.source), 0.1)
-    assert not judge(task, [truth, dropped], True)[0]
+    assert not judge(task, [truth, dropped], 0)[0]
+
+
+def test_a_person_may_walk_away_once_the_box_was_brought() -> None:
+    task, truth = next((t, g) for t, g in tasks(BRING) if "pedestrian" in t.place)
+    brought = moved(later(truth, 9.0), task.target, *at(truth, task.place), 0.9)
+    gone = moved(later(brought, 2.0), task.place, 30.0, 0.0)
+    assert judge(task, [truth, brought, gone], brought.stamp_ns)[0]
+    assert not judge(task, [truth, brought, gone], gone.stamp_ns)[0]
 
 
 def test_a_box_that_belongs_on_a_table_must_stand_on_it() -> None:
@@ -99,9 +107,9 @@ def test_a_box_that_belongs_on_a_table_must_stand_on_it() -> None:
     box = truth.objects[truth.object_ids.index(task.target)]
     top = table.z + table.height / 2 + box.height / 2
     on = moved(later(truth, 9.0), task.target, table.x, table.y, top)
-    assert judge(task, [truth, on], True)[0]
+    assert judge(task, [truth, on], 0)[0]
     under = moved(later(truth, 9.0), task.target, table.x, table.y, box.height / 2)
-    assert judge(task, [truth, under], True) == (False, "the box does not stand on the table")
+    assert judge(task, [truth, under], 0) == (False, "the box does not stand on the table")
     assert table_below(box, truth.objects) == truth.object_ids.index(task.source)
 
 

@@ -24,8 +24,7 @@ def play(frames: list[GroundTruth], handled: frozenset[str] = frozenset()) -> di
     scorer = HumanoidScorer(handled)
     for frame in frames:
         scorer.update(frame)
-    assert len(scorer.history) == 2
-    assert scorer.history == [frames[0], frames[-1]]
+    assert scorer.history == frames
     return scorer.result()
 
 

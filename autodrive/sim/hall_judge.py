@@ -17,19 +17,23 @@ STANDING_MPS = 0.25  # a standing robot sways
 MOVED_M = 0.15
 
 
-def judge(task: HallTask, history: Sequence[GroundTruth], reported_done: bool) -> tuple[bool, str]:
-    """(success, why not), from the first and the last truth of an episode; a fallen robot has done nothing.
+def judge(task: HallTask, history: Sequence[GroundTruth], done_ns: int | None) -> tuple[bool, str]:
+    """(success, why not), from the truth of an episode and the stamp at which the robot said that it was done.
 
-    Going somewhere also needs the robot's own word that it is there: to pass by is not to arrive.
+    What counts is the end; a robot that lies there has done nothing. Going somewhere also needs the robot's own word:
+    to pass by is not to arrive. A person may walk away once the box was brought.
     """
     first, last = history[0], history[-1]
     if last.fallen:
         return False, "the robot lies on the ground"
     if task.kind == GOTO:
-        why = "" if reported_done else "the robot did not say that it is there"
+        why = "the robot did not say that it is there" if done_ns is None else ""
         why = why or _not_at(_item(last, task.target), last)
     else:
-        why = _not_brought(task, first, last)
+        ends = [last]
+        if task.place and done_ns is not None and _item(last, task.place).label == ObjectClass.PEDESTRIAN:
+            ends += [truth for truth in history[1:] if truth.stamp_ns >= done_ns]
+        why = min((_not_brought(task, first, end) for end in ends), key=len)
     return not why, why
 
 

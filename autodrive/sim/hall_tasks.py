@@ -27,7 +27,8 @@ KINDS = (GOTO, BRING, MIXED)
 SEEN_WITHIN_M = 7.0  # ahead, behind and aside of the start: the cameras' grid ends at 8 m
 AWAY_M = 1.8  # what is nearer needs no walk
 EYE_M = 1.2  # what is lower hides nothing
-MARGIN_M = 1.0  # by so much the nearest must be nearer than the next
+# by so much the nearest must be nearer than the next; people have moved when the robot has understood
+MARGIN_M = {ObjectClass.CONE: 1.0, ObjectClass.PEDESTRIAN: 2.0}
 ROOM_M = 0.35  # around where the robot has to stand
 BACK_M = 0.5  # the robot comes to a table from so far behind
 ON_M = 0.06
@@ -39,6 +40,7 @@ _THINGS = {
     ObjectClass.SHELF: ("shelf",),
     ObjectClass.BARRIER: ("barrier",),
 }
+_PAINTED = {ObjectClass.CONE: "orange"}  # whatever the seed
 _GO = (
     "go to {}",
     "walk to {}",
@@ -72,8 +74,9 @@ class TaskScene:
     @staticmethod
     def of(truth: GroundTruth, walls: Sequence[Block] = ()) -> TaskScene:
         """From the first truth of an episode."""
-        colours = truth.colours or ("",) * len(truth.objects)
-        return TaskScene(truth.objects, truth.object_ids, colours, truth.ego, tuple(walls))
+        named = truth.colours or ("",) * len(truth.objects)
+        colours = (name or _PAINTED.get(o.label, "") for name, o in zip(named, truth.objects, strict=True))
+        return TaskScene(truth.objects, truth.object_ids, tuple(colours), truth.ego, tuple(walls))
 
     def indices(self, label: ObjectClass) -> list[int]:
         """Which objects are of a class."""
@@ -146,8 +149,10 @@ def surface_distance(item: DetectedObject | Block, x: float, y: float) -> float:
 
 def _goto(rng: np.random.Generator, scene: TaskScene) -> HallTask | None:
     candidates = [k for label in _THINGS for k in scene.indices(label) if _alone_of_its_colour(scene, k)]
-    candidates = [k for k in candidates if _on_floor(scene.objects[k]) and _seen(scene, k)]
-    best = [k for k in candidates if _away(scene, k) and _can_stand_at(scene, k)]
+    candidates = [k for k in candidates if _seen(scene, k) and _away(scene, k)]
+    on_floor = [k for k in candidates if _on_floor(scene.objects[k]) and _can_stand_at(scene, k)]
+    on_tables = [k for k in candidates if table_below(scene.objects[k], scene.objects) is not None]
+    best = on_floor or on_tables
     if not best:
         return None
     k = best[rng.integers(len(best))]
@@ -192,12 +197,12 @@ def _places(scene: TaskScene, source: int) -> list[tuple[str, str, int | None]]:
             elif _alone_of_its_colour(scene, k):
                 places.append(("table", f"the {scene.colours[k]} table", k))
     for label, word in ((ObjectClass.CONE, "cone"), (ObjectClass.PEDESTRIAN, "person")):
-        k, nearest = _nearest(scene, label)
-        if k is not None and _seen(scene, k) and (label == ObjectClass.PEDESTRIAN or _can_stand_at(scene, k)):
-            if len(scene.indices(label)) == 1:
-                places.append((word, f"the {word}", k))
-            elif nearest:
-                places.append((word, f"the nearest {word}", k))
+        first, nearest = _nearest(scene, label)
+        if first is None or not _seen(scene, first):
+            continue
+        if nearest and (label == ObjectClass.PEDESTRIAN or _can_stand_at(scene, first)):
+            alone = len(scene.indices(label)) == 1
+            places.append((word, f"the {word}" if alone else f"the nearest {word}", first))
     return places
 
 
@@ -214,7 +219,7 @@ def _nearest(scene: TaskScene, label: ObjectClass) -> tuple[int | None, bool]:
     ranked = sorted((_range(scene, k), k) for k in scene.indices(label))
     if not ranked:
         return None, False
-    return ranked[0][1], len(ranked) == 1 or ranked[1][0] - ranked[0][0] > MARGIN_M
+    return ranked[0][1], len(ranked) == 1 or ranked[1][0] - ranked[0][0] > MARGIN_M[label]
 
 
 def _alone_of_its_colour(scene: TaskScene, k: int) -> bool:

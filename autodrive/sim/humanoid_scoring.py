@@ -30,7 +30,7 @@ class HumanoidScorer:
         self._handled = handled
         self._touches = Touches()
         self._falls = Touches()
-        self.history: list[GroundTruth] = []  # the first and the newest
+        self.history: list[GroundTruth] = []
         self.falls = 0
         self.events: list[TouchEvent] = []
         self.path_length_m = 0.0
@@ -39,7 +39,7 @@ class HumanoidScorer:
 
     def update(self, truth: GroundTruth) -> None:
         """Take in one frame."""
-        self.history = [*self.history[:1], truth]
+        self.history.append(truth)
         self.falls += len(self._falls.new(truth.stamp_ns, [Contact("fall", "ground")] if truth.fallen else []))
         for contact in self._touches.new(truth.stamp_ns, truth.contacts):
             if contact.name not in self._handled:

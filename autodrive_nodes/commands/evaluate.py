@@ -1,4 +1,4 @@
-"""``autodrive evaluate car`` and ``autodrive evaluate perception``: figures over many drives and many frames."""
+"""``autodrive evaluate car``, ``humanoid`` and ``perception``: figures over many runs and many frames."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,22 @@ from tqdm import tqdm
 
 from autodrive.errors import AutodriveError
 from autodrive.files import write_json
-from autodrive.report import runs_table, summarise
 from autodrive_nodes.commands import evaluate_perception
-from autodrive_nodes.commands.run import add_drive_options, drive
+from autodrive_nodes.commands.run import BODIES
+from autodrive_nodes.commands.simulate import Body, add_common_options, simulate
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("evaluate", help="measure driving or perception")
+    parser = subparsers.add_parser("evaluate", help="measure driving, walking or perception")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="WHAT")
-    car = kinds.add_parser("car", help="drive many seeds; table and means")
-    add_drive_options(car)
-    car.add_argument("--seeds", default="101-110", help="A-B, both included (default 101-110)")
-    car.add_argument("--out", type=Path, default=Path("out/evaluate"), help="one folder per seed below this one")
-    car.set_defaults(run=run_car)
+    for body in BODIES:
+        one = kinds.add_parser(body.name, help=f"many seeds of {body.what}; table and means")
+        body.add_options(one)
+        add_common_options(one, body)
+        one.add_argument("--seeds", default="101-110", help="A-B, both included (default 101-110)")
+        one.add_argument("--out", type=Path, default=Path("out/evaluate"), help="one folder per seed below this one")
+        one.set_defaults(run=partial(run, body))
     evaluate_perception.add_parser(kinds)
 
 
@@ -38,12 +41,12 @@ def seed_range(text: str) -> range:
     return range(int(match[1]), int(match[2] or match[1]) + 1)
 
 
-def run_car(args: argparse.Namespace) -> int:
-    """Drive every seed; a drive that breaks ends the evaluation with its message."""
+def run(body: Body, args: argparse.Namespace) -> int:
+    """Run every seed; a run that breaks ends the evaluation with its message."""
     reports = []
-    for seed in tqdm(seed_range(args.seeds), desc="drives", unit="drive", disable=None):
-        reports.append(drive(args, seed, args.out / f"seed_{seed}"))
-    summary = {"town": args.town, "mode": args.mode, **summarise(reports), "drives": reports}
+    for seed in tqdm(seed_range(args.seeds), desc="runs", unit="run", disable=None):
+        reports.append(simulate(body, args, seed, args.out / f"seed_{seed}"))
+    summary = {"body": body.name, "mode": args.mode, **body.summarise(reports), "drives": reports}
     write_json(args.out / "evaluation.json", summary)
-    sys.stdout.write((json.dumps(summary, indent=2) if args.json else runs_table(reports)) + "\n")
+    sys.stdout.write((json.dumps(summary, indent=2) if args.json else body.runs_table(reports)) + "\n")
     return 0
