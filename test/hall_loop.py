@@ -140,7 +140,8 @@ def main() -> None:
             off = np.hypot(true.x - frame.ego.pose.x, true.y - frame.ego.pose.y)
             sys.stdout.write(
                 f"{k / 10:5.1f} s at ({true.x:.2f} {true.y:.2f} {true.yaw:.2f}) odometry off {off:.3f};"
-                f" {frame.task.phase} [{frame.plan.reason}] walk ({frame.walk.vx:.2f} {frame.walk.vy:.2f} {frame.walk.yaw_rate:.2f})"
+                f" {frame.task.phase} [{frame.plan.reason}]"
+                f" walk ({frame.walk.vx:.2f} {frame.walk.vy:.2f} {frame.walk.yaw_rate:.2f})"
                 f" arms {frame.task.arms.kind} {[c.name for c in frame.truth.contacts]}\n"
             )
             sys.stdout.flush()
