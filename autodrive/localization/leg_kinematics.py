@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from autodrive.body import BodyState
-from autodrive.errors import ConfigError, InputError
+from autodrive.errors import ConfigError
 from autodrive.geometry import Array
 from autodrive.humanoid.robot import Robot
 
@@ -18,20 +17,21 @@ class LegPosture:
     """One posture with the pelvis's origin as origin, in level axes that look along map x at yaw 0.
 
     ``points`` (2, P, 3) are the undersides of the left and the right foot, ``torso`` (3,) its origin and
-    ``torso_rotation`` (3, 3) its axes; ``feet_yaw`` (2,) the headings of the feet.
+    ``torso_rotation`` (3, 3) its axes.
     """
 
     points: Array
     torso: Array
     torso_rotation: Array
-    feet_yaw: Array
 
 
 class LegKinematics:
-    """Forward kinematics of a robot-only model."""
+    """Forward kinematics of a robot-only model.
+
+    ``nominal_height`` [m] is that of the torso's origin above the ground in the nominal posture.
+    """
 
     def __init__(self, robot: Robot) -> None:
-        self._robot = robot
         self._model = model = robot.floating_spec().compile()
         self._data = mujoco.MjData(model)
         if model.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
@@ -43,19 +43,15 @@ class LegKinematics:
         if len(left) != len(right):
             raise ConfigError(f"robot {robot.name}: its feet {robot.feet} have unlike colliders")
         self._points = np.stack([left, right])
-        self.nominal_height = self._nominal_height()
+        nominal = self.posture(robot.nominal, np.array([1.0, 0.0, 0.0, 0.0]))
+        self.nominal_height = float(nominal.torso[2] - nominal.points[..., 2].min())
 
-    def posture(self, body: BodyState, yaw: float) -> LegPosture:
-        """The posture with the IMU's roll and pitch and the given yaw of the pelvis; InputError if senseless."""
-        if body.names != self._robot.joints:
-            raise InputError(f"leg odometry: the body has joints {list(body.names)}, not {list(self._robot.joints)}")
-        norm = float(np.linalg.norm(body.quaternion))
-        if not (np.isfinite(body.position).all() and np.isfinite(body.gyro).all() and 0.5 < norm < 2.0):
-            raise InputError(f"leg odometry: joints or IMU at {body.stamp_ns} ns are not finite")
+    def posture(self, position: Array, attitude: Array) -> LegPosture:
+        """The posture with these joints (J,) and this attitude (4,) of the pelvis."""
         data = self._data
         data.qpos[:3] = 0.0
-        data.qpos[3:7] = _turned_to(body.quaternion / norm, yaw)
-        data.qpos[self._qpos] = body.position
+        data.qpos[3:7] = attitude
+        data.qpos[self._qpos] = position
         mujoco.mj_kinematics(self._model, data)
         return self._read()
 
@@ -64,17 +60,8 @@ class LegKinematics:
         rotations = data.xmat[self._feet].reshape(2, 3, 3)
         points = self._points[..., :3] @ rotations.transpose(0, 2, 1) + data.xpos[self._feet][:, None]
         points[..., 2] -= self._points[..., 3]
-        yaw = np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0])
         torso = self._torso
-        return LegPosture(points, data.xpos[torso].copy(), data.xmat[torso].reshape(3, 3).copy(), yaw)
-
-    def _nominal_height(self) -> float:
-        """Height of the torso's origin above the ground in the nominal posture."""
-        self._data.qpos[:7] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-        self._data.qpos[self._qpos] = self._robot.nominal
-        mujoco.mj_kinematics(self._model, self._data)
-        posture = self._read()
-        return float(posture.torso[2] - posture.points[..., 2].min())
+        return LegPosture(points, data.xpos[torso].copy(), data.xmat[torso].reshape(3, 3).copy())
 
 
 def lean(rotation: Array) -> tuple[float, float, float]:
@@ -82,15 +69,6 @@ def lean(rotation: Array) -> tuple[float, float, float]:
     roll = np.arctan2(rotation[2, 1], rotation[2, 2])
     pitch = np.arcsin(np.clip(-rotation[2, 0], -1.0, 1.0))
     return float(roll), float(pitch), float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-
-
-def _turned_to(quaternion: Array, yaw: float) -> Array:
-    """The same roll and pitch with another yaw."""
-    w, x, y, z = quaternion
-    turn = yaw - np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    turned = np.zeros(4)
-    mujoco.mju_mulQuat(turned, np.array([np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)]), quaternion)
-    return turned
 
 
 def _underside(model: mujoco.MjModel, body: int) -> Array:
