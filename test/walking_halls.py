@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
-from walking_sim import FloorPlan, Person, Scene, line_clear
+from walking_sim import FloorPlan, Log, Person, Scene, line_clear, run
 
 from autodrive.geometry import Pose2
 from autodrive.sim.hall import make_hall
@@ -57,3 +58,25 @@ def person(rng: np.random.Generator, plan: FloorPlan, x: float, y: float, size: 
         return Person(x, y, size, [], 0.0, yaw)
     # there and back along clear lines only
     return Person(x, y, size, [*places[1:], *places[-2::-1]], float(rng.uniform(0.5, 1.3)), yaw)
+
+
+def main(first: int, last: int) -> None:
+    """Walk halls ``first`` to ``last`` and print what happened: python test/walking_halls.py 0 59"""
+    logs: list[Log] = []
+    for seed in range(first, last + 1):
+        log = run(random_hall(seed), seed)
+        logs.append(log)
+        verdict = log.contact or log.intrusion or ("" if log.reached else log.reason[-1])
+        ms = f"{np.mean(log.plan_ms):.1f} ms"
+        print(
+            f"{seed:4d} {log.t[-1]:6.1f} s {log.length:5.1f} m, nearest {log.least_gap:.2f} m, {ms} {verdict}",
+            flush=True,
+        )
+    ms = np.concatenate([log.plan_ms for log in logs])
+    print(f"reached {sum(log.reached for log in logs)} of {len(logs)}")
+    print(f"contacts {sum(log.contact != '' for log in logs)}, too near {sum(log.intrusion != '' for log in logs)}")
+    print(f"CPU per plan: mean {ms.mean():.1f} ms, 99 % below {np.percentile(ms, 99):.1f} ms, most {ms.max():.1f} ms")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

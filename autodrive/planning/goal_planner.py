@@ -73,6 +73,7 @@ class GoalPlanner:
         self._retreat: Pose2 | None = None
         self._waiting_since_ns: int | None = None
         self._speed = 0.0
+        self._targets: tuple[TrackedObject, ...] = ()
 
     def plan(
         self,
@@ -91,22 +92,23 @@ class GoalPlanner:
         that is not finite.
         """
         _check(ego, goal)
-        if carrying:
-            forecasts = tuple(f for f in forecasts if not self._is_held(ego, f.track))
+        held = tuple(f.track for f in forecasts if carrying and self._is_held(ego, f.track))
+        forecasts = tuple(f for f in forecasts if f.track not in held)
         tracks = tuple(f.track for f in forecasts)
-        self.memory.update(ego, free, tracks)
+        self.memory.update(ego, free, tracks, held)
         self._speed += self.config.speed_share * (math.hypot(ego.speed, ego.lateral_speed) - self._speed)
         if goal is None:
             self._forget()
             return stand(ego, "no goal")
         self._take(goal, carrying)
+        self._targets = tuple(t for t in tracks if t.track_id in target_ids)
         floor = self.memory.floor(tracks, target_ids)
         assert self._end is not None
         if (plan := self._at_the_end(ego)) is not None:
             return plan
         if (plan := self._steps(ego, forecasts, floor)) is not None:
             return plan
-        return self._walk(ego, forecasts, floor, tuple(t for t in tracks if t.track_id in target_ids))
+        return self._walk(ego, forecasts, floor)
 
     def _is_held(self, ego: EgoState, track: TrackedObject) -> bool:
         distance = math.hypot(track.x - ego.pose.x, track.y - ego.pose.y)
@@ -169,13 +171,11 @@ class GoalPlanner:
         who = who_is_in_the_way(ego, plan, forecasts, self._planner.config)
         return plan if who is None else stand(ego, f"yield to track {who}")
 
-    def _walk(
-        self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor, targets: tuple[TrackedObject, ...]
-    ) -> Trajectory:
+    def _walk(self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor) -> Trajectory:
         """Along the route, turning on the spot first where it starts behind."""
         config, end = self.config, self._end
         assert end is not None
-        aim = self._aim(floor, end, targets)
+        aim = self._aim(floor, end)
         if aim is not end:
             distance = _distance(ego.pose, aim)
             if distance < (config.left_m if self._turning else config.arrived_m):
@@ -214,13 +214,13 @@ class GoalPlanner:
         return self._planners[self._carrying]
 
     def _has_room(self, floor: Floor, pose: Pose2) -> bool:
-        return bool(floor.passable_at(np.array([pose.x, pose.y]), self.config.turning_radius))
+        """Whether the body can turn on the spot there."""
+        point, radius = np.array([pose.x, pose.y]), self.config.turning_radius
+        return bool(floor.passable_at(point, radius)) and all(_gap(t, point) > radius for t in self._targets)
 
-    def _aim(self, floor: Floor, end: Pose2, targets: tuple[TrackedObject, ...]) -> Pose2:
+    def _aim(self, floor: Floor, end: Pose2) -> Pose2:
         """Where the route leads: the end, or a point behind it from which the body steps up to what it is to face."""
-        point = np.array([end.x, end.y])
-        near = any(_gap(t, point) < self.config.turning_radius for t in targets)
-        if not near and self._has_room(floor, end):
+        if self._has_room(floor, end):
             return end
         run = end @ Pose2(-self.config.dock_run_m, 0.0, 0.0)
         return run if self._has_room(floor, run) else end

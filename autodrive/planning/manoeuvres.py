@@ -54,8 +54,9 @@ def _ramp(distance: float, rate: float, max_rate: float, acceleration: float) ->
     way, rates = np.zeros(STEPS), np.zeros(STEPS)
     for k in range(STEPS):
         way[k], rates[k] = abs(distance) - left, v
-        # the half step ahead keeps the discrete ramp from overshooting
-        stoppable = math.sqrt(2 * acceleration * left + (acceleration * DT_S / 2) ** 2) - acceleration * DT_S / 2
+        # the rate at the end of the step from which one still stops in what is left then
+        after = max(left - v * DT_S / 2, 0.0)
+        stoppable = math.sqrt((acceleration * DT_S / 2) ** 2 + 2 * acceleration * after) - acceleration * DT_S / 2
         faster = min(v + acceleration * DT_S, max_rate, stoppable)
         left = max(left - (v + faster) / 2 * DT_S, 0.0)
         v = faster

@@ -56,12 +56,22 @@ class OccupancyMemory:
         self.origin = np.zeros(2)
         self._placed = False
 
-    def update(self, ego: EgoState, free: GroundGrid | None, tracks: Iterable[TrackedObject]) -> None:
-        """Add one frame: free space in base_link at ``ego``'s stamp (None where stale) and tracks in map."""
+    def update(
+        self,
+        ego: EgoState,
+        free: GroundGrid | None,
+        tracks: Iterable[TrackedObject],
+        held: tuple[TrackedObject, ...] = (),
+    ) -> None:
+        """Add one frame: free space in base_link at ``ego``'s stamp (None where stale) and tracks in map.
+
+        ``held`` are tracks in the body's hands: they hide the floor, but do not stand on it.
+        """
         self._follow(ego.pose)
         tracks = tuple(tracks)
         if free is not None:
-            self._add_free(ego.pose, free, tracks)
+            passing = tuple(t for t in tracks if t.label not in STANDING) + held
+            self._add_free(ego.pose, free, passing)
         boxes = self.rasterise([t for t in tracks if t.label in STANDING])
         self.log_odds[boxes] = np.minimum(self.log_odds[boxes] + self.config.max_evidence, self.config.limit)
         # whoever stands there knows that one can
@@ -123,7 +133,8 @@ class OccupancyMemory:
             moved[c, d] = self.log_odds[a, b]
         self.log_odds, self.origin, self._placed = moved, origin, True
 
-    def _add_free(self, pose: Pose2, free: GroundGrid, tracks: tuple[TrackedObject, ...]) -> None:
+    def _add_free(self, pose: Pose2, free: GroundGrid, passing: tuple[TrackedObject, ...]) -> None:
+        """Take over the evidence of one grid, but nothing from under and beside what is only ``passing``."""
         config, extent = self.config, free.extent
         reach = max(-extent.x_min, extent.x_max, -extent.y_min, extent.y_max)
         low = self.index(np.array([pose.x - reach, pose.y - reach]))
@@ -139,8 +150,7 @@ class OccupancyMemory:
         range_m = np.hypot(local[0], local[1])
         share = np.clip(1.0 - (1.0 - config.far_share) * (range_m / (reach / 2) - 1.0), config.far_share, 1.0)
         gain = gain * share
-        people = [t for t in tracks if t.label not in STANDING]
-        gain[self.rasterise(people, config.person_clearance)[rows, columns]] = 0.0
+        gain[self.rasterise(passing, config.person_clearance)[rows, columns]] = 0.0
         window = self.log_odds[rows, columns]
         self.log_odds[rows, columns] = np.clip(window + gain, -config.limit, config.limit)
 
