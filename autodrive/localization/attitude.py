@@ -18,16 +18,15 @@ class Tilt:
     def __init__(self, body: BodyState, time_s: float) -> None:
         self._time_s = time_s
         self._up = up_direction(body.quaternion)
-        self._gyro = body.gyro
 
     def update(self, body: BodyState, dt: float) -> float:
         """Take a reading in; returns the rate [rad/s] at which the heading turned since the last one."""
-        rate = (self._gyro + body.gyro) / 2
+        rate = body.gyro
         middle = self._up + np.cross(self._up, rate) * dt / 2
         up = self._up + np.cross(middle, rate) * dt
         up += (1.0 - math.exp(-dt / self._time_s)) * (up_direction(body.quaternion) - up)
         heading = (middle[1] * rate[1] + middle[2] * rate[2]) / max(middle[1] ** 2 + middle[2] ** 2, 1e-3)
-        self._up, self._gyro = up / np.linalg.norm(up), body.gyro
+        self._up = up / np.linalg.norm(up)
         return float(heading)
 
     def quaternion(self, yaw: float) -> Array:
