@@ -128,10 +128,12 @@ def _vision(o: Options, *, images: str) -> tuple[NodeSpec, ...]:
 def _recording(o: Options) -> tuple[NodeSpec, ...]:
     if not (o.out and o.record):
         return ()
-    title = f"{o.system} | {o.town} | seed {o.seed}" if o.system == "car" else Path(o.bag).name
+    where = {"car": f"car | {o.town} | seed {o.seed}", "humanoid": f"humanoid | {o.robot} | seed {o.seed}"}
+    title = where.get(o.system, Path(o.bag).name)
+    body = "humanoid" if o.system == "humanoid" else "car"
     return (
         _node(o, "recorder", "recorder_node:RecorderNode", rig=o.rig, out=o.out),
-        _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title),
+        _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title, body=body),
     )
 
 

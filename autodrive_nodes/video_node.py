@@ -1,4 +1,4 @@
-"""Draws what the car saw and decided into drive.mp4, one video frame per frame set, and keeps the best as drive.png."""
+"""Draws what a body saw and decided into drive.mp4, one video frame per frame set, and keeps the best as drive.png."""
 
 from __future__ import annotations
 
@@ -12,36 +12,25 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import String
 
 from autodrive.errors import ConfigError, EnvironmentProblem, InputError
 from autodrive.files import write_atomic
 from autodrive.rig import Camera, load_rig
 from autodrive.transport.ring import Descriptor, RingReader
-from autodrive.viz.drive_frame import HEIGHT, WIDTH, DriveView, compose
+from autodrive.viz.drive_frame import HEIGHT, WIDTH, DriveView, Said, compose
 from autodrive.viz.video import VideoWriter
 from autodrive_nodes import contracts, frame_set, messages
-from autodrive_nodes.contracts import Topic
 from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.video_bodies import said_from_json, video_body
 
 RATE_HZ = 10
-FOOTPRINT = (3.55, 0.95, 1.8)  # front and rear overhang from base_link and width of the car [m]
 FRAME_DEPTH = 10  # fewer than the image rings have slots: older images are gone anyway
 MAX_PENDING = 60  # stamps of which parts came but no images
 HELD = 3  # frame sets that wait for the rest of their stamp; topics overtake each other a little, not more
-MOVING_MPS = 1.0
 PLANNER = "planning"
 
-# field of DriveView -> topic and conversion; a frame is complete when all of them came
-PARTS: dict[str, tuple[Topic, Callable[[Any], Any]]] = {
-    "ego": (contracts.ODOMETRY, messages.from_odometry),
-    "tracks": (contracts.TRACKS, messages.from_tracks),
-    "forecasts": (contracts.PREDICTIONS, messages.from_predictions),
-    "free": (contracts.FREE_SPACE, messages.from_occupancy),
-    "markings": (contracts.LANES, messages.from_markings),
-    "trajectory": (contracts.TRAJECTORY, messages.from_trajectory),
-    "command": (contracts.COMMAND, messages.from_control),
-}
-MISSING: dict[str, Any] = dict.fromkeys(PARTS) | {"tracks": (), "forecasts": ()}
+MANY_WORDS = 100
 
 
 @dataclass
@@ -52,14 +41,17 @@ class _Pending:
     parts: dict[str, Any] = field(default_factory=dict)
     reason: tuple[str, bool] | None = None
 
-    def complete(self) -> bool:
-        return self.images is not None and self.reason is not None and len(self.parts) == len(PARTS)
+    def complete(self, parts: int) -> bool:
+        return self.images is not None and self.reason is not None and len(self.parts) == parts
 
 
 class VideoNode(StageNode):
-    """Listens only; what it cannot draw in time is left out of the video, never kept waiting in memory."""
+    """Listens only; what it cannot draw in time is left out of the video, never kept waiting in memory.
 
-    defaults = {"rig": "", "out": "", "title": ""}  # noqa: RUF012
+    ``body`` says what there is to hear and how large the ego is drawn.
+    """
+
+    defaults = {"rig": "", "out": "", "title": "", "body": "car"}  # noqa: RUF012
 
     def setup(self) -> None:
         """Open the video and subscribe."""
@@ -67,17 +59,20 @@ class VideoNode(StageNode):
         if not self.value("out"):
             raise ConfigError("video: parameter out is empty; name the folder for the video")
         self._out = Path(self.value("out"))
+        self._body = video_body(self.value("body"))
+        self._said: list[tuple[int, Said]] = []  # by the stamp from which it holds
         self._reader = RingReader()
         self._route: NDArray[np.float64] | None = None
         self._pending: dict[int, _Pending] = {}
         self._drawn_ns = -1
         self.dropped = 0
-        self._best: tuple[tuple[bool, int], NDArray[np.uint8]] | None = None
+        self._best: tuple[tuple[bool, bool, int], NDArray[np.uint8]] | None = None
         self._video: VideoWriter | None = self._open()
         self.hear(contracts.FRAME_SET, self._on_frames, depth=FRAME_DEPTH)
         self.hear(contracts.ROUTE, self._on_route)
         self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
-        for name, (topic, convert) in PARTS.items():
+        self.hear(contracts.GROUNDING, self._on_grounding)
+        for name, (topic, convert) in self._body.parts.items():
             self.hear(topic, lambda m, n=name, c=convert: self._on_part(n, c, m))  # type: ignore[misc]
 
     def _open(self) -> VideoWriter:
@@ -147,6 +142,9 @@ class VideoNode(StageNode):
     def _on_route(self, message: Any) -> None:
         self._route = messages.path_points(message)
 
+    def _on_grounding(self, message: String) -> None:
+        self._said = [*self._said, said_from_json(message.data)][-MANY_WORDS:]
+
     def _at(self, stamp_ns: int) -> _Pending | None:
         """What is known of a stamp; None if it is already drawn or given up."""
         if stamp_ns <= self._drawn_ns:
@@ -157,7 +155,7 @@ class VideoNode(StageNode):
 
     def _draw_due(self, stamp_ns: int) -> None:
         """Draw a complete stamp and all before it, or the oldest when too many wait."""
-        if self._pending[stamp_ns].complete():
+        if self._pending[stamp_ns].complete(len(self._body.parts)):
             due = [s for s in self._pending if s <= stamp_ns]
         else:
             waiting = sorted(s for s, pending in self._pending.items() if pending.images is not None)
@@ -171,14 +169,16 @@ class VideoNode(StageNode):
         if pending.images is None or self._video is None:
             self.dropped += "tracks" in pending.parts  # there was a frame set, then
             return
-        parts = MISSING | pending.parts
-        if pending.reason is not None and parts["trajectory"] is not None:
+        parts = dict(pending.parts)
+        if pending.reason is not None and "trajectory" in parts:
             text, fallback = pending.reason
             parts["trajectory"] = replace(parts["trajectory"], reason=text, fallback=fallback)
-        view = DriveView(stamp_ns=stamp_ns, images=pending.images, route=self._route, **parts)
-        frame = compose(view, self._rig, self.value("title"), FOOTPRINT)
+        said = next((words for since, words in reversed(self._said) if since <= stamp_ns), None)
+        view = DriveView(stamp_ns=stamp_ns, images=pending.images, route=self._route, said=said, **parts)
+        frame = compose(view, self._rig, self.value("title"), self._body.footprint)
         self._append(frame)
-        rank = (view.ego is not None and view.ego.speed > MOVING_MPS, len(view.tracks))
+        moving = view.ego is not None and view.ego.speed > self._body.moving_mps
+        rank = (moving, bool(view.targets), len(view.tracks))
         if self._best is None or rank > self._best[0]:
             self._best = (rank, frame)
 

@@ -39,7 +39,9 @@ class BirdsEye:
 
     def __init__(self, extent: GridExtent, size: int) -> None:
         self.extent = extent
-        self.scale = size / (extent.x_max - extent.x_min)
+        span = extent.x_max - extent.x_min
+        self.scale = size / span
+        self._detail_m = span / 80  # what must be seen at any scale: 0.8 m around a car, 0.2 m around a humanoid
         self.image: NDArray[np.uint8] = colors.blank(size, size, colors.BACKGROUND)
 
     def pixels(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -68,28 +70,47 @@ class BirdsEye:
         """Dot the paint on the ground in the colour of its kind."""
         pixels = self.pixels(markings.points)
         for pixel, kind in zip(pixels, markings.kind, strict=True):
-            radius = int(0.25 * self.scale * (1 << SHIFT))
+            radius = int(0.31 * self._detail_m * self.scale * (1 << SHIFT))
             cv2.circle(self.image, pixel.tolist(), radius, colors.GROUND[GroundClass(int(kind))], -1, cv2.LINE_8, SHIFT)
 
-    def objects(self, objects: Sequence[DetectedObject | TrackedObject], base_from_frame: Pose2 = IDENTITY) -> None:
-        """Draw oriented boxes with a nose, one second of velocity, and the track's id."""
+    def objects(
+        self,
+        objects: Sequence[DetectedObject | TrackedObject],
+        base_from_frame: Pose2 = IDENTITY,
+        targets: frozenset[int] = frozenset(),
+    ) -> None:
+        """Draw oriented boxes with a nose, one second of velocity, and the track's id; a ring around ``targets``."""
+        smallest = 0.625 * self._detail_m
         for item in objects:
             pose = base_from_frame @ Pose2(item.x, item.y, item.yaw)
             color = colors.OBJECT[item.label]
-            corners = box_corners(pose.x, pose.y, pose.yaw, max(item.length, 0.5), max(item.width, 0.5))
+            corners = box_corners(pose.x, pose.y, pose.yaw, max(item.length, smallest), max(item.width, smallest))
             self._polyline(corners, color, closed=True, fill=True)
-            nose = pose.apply(np.array([[item.length / 2, 0.0], [item.length / 2 + 0.8, 0.0]]))
+            nose = pose.apply(np.array([[item.length / 2, 0.0], [item.length / 2 + self._detail_m, 0.0]]))
             self._polyline(nose, color)
             velocity = base_from_frame.rotate(np.array([item.vx, item.vy]))
             if np.hypot(*velocity) > 0.3:
                 start = np.array([pose.x, pose.y])
                 self._polyline(np.stack([start, start + velocity]), colors.TEXT)
             if isinstance(item, TrackedObject):
+                if item.track_id in targets:
+                    self._ring(pose, 0.5 * float(np.hypot(item.length, item.width)) + self._detail_m)
                 corner = self.pixels(np.array([[pose.x, pose.y]]))[0] >> SHIFT
                 label = f"{item.track_id}"
                 cv2.putText(
                     self.image, label, (corner + 4).tolist(), cv2.FONT_HERSHEY_PLAIN, 0.8, color, 1, cv2.LINE_AA
                 )
+
+    def goal(self, pose: Pose2) -> None:
+        """Draw where base_link shall come to stand, as an arrow head."""
+        d = self._detail_m
+        outline = np.array([[1.5 * d, 0.0], [-d, d], [-0.4 * d, 0.0], [-d, -d]])
+        self._polyline(pose.apply(outline), colors.TARGET, closed=True, thickness=2)
+
+    def _ring(self, pose: Pose2, radius_m: float) -> None:
+        centre = self.pixels(np.clip(np.array([[pose.x, pose.y]]), -1000, 1000))[0]
+        radius = int(radius_m * self.scale * (1 << SHIFT))
+        cv2.circle(self.image, centre.tolist(), radius, colors.TARGET, 2, cv2.LINE_AA, SHIFT)
 
     def forecasts(self, forecasts: Sequence[Forecast], base_from_map: Pose2) -> None:
         """Draw every mode as a line whose brightness is its probability."""

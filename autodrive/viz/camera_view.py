@@ -15,6 +15,7 @@ from autodrive.viz import colors
 
 NEAR_M = 0.3
 EDGES = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
+FRONT = [(0, 5), (1, 4)]  # a cross on the face that looks forward
 
 
 def project(camera: Camera, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -44,25 +45,30 @@ def draw_boxes(
     camera: Camera,
     objects: Sequence[DetectedObject | TrackedObject],
     base_from_frame: Pose2 = IDENTITY,
+    targets: frozenset[int] = frozenset(),
 ) -> None:
-    """Draw object boxes into ``image`` (RGB, in place); ``base_from_frame`` is the frame the objects are in."""
+    """Draw object boxes into ``image`` (RGB, in place); ``base_from_frame`` is the frame the objects are in.
+
+    Tracks whose id is in ``targets`` are drawn boldly.
+    """
     for item in objects:
         pixels, depth = project(camera, box_vertices(item, base_from_frame))
         if (depth < NEAR_M).any() or not _on_image(pixels, image):
             continue
-        color = colors.OBJECT[item.label]
+        target = isinstance(item, TrackedObject) and item.track_id in targets
+        color, thickness = (colors.TARGET, 2) if target else (colors.OBJECT[item.label], 1)
         corners = np.clip(pixels, -4000, 4000).astype(int)
-        for a, b in EDGES:
-            cv2.line(image, corners[a].tolist(), corners[b].tolist(), color, 1, cv2.LINE_AA)
-        for a, b in ((0, 5), (1, 4)):
-            cv2.line(image, corners[a].tolist(), corners[b].tolist(), color, 1, cv2.LINE_AA)
+        for a, b in (*EDGES, *FRONT):
+            cv2.line(image, corners[a].tolist(), corners[b].tolist(), color, thickness, cv2.LINE_AA)
 
 
-def draw_plan(image: NDArray[np.uint8], camera: Camera, trajectory: Trajectory, base_from_map: Pose2) -> None:
-    """Draw the planned path on the road as the band that the car will cover (RGB, in place)."""
+def draw_plan(
+    image: NDArray[np.uint8], camera: Camera, trajectory: Trajectory, base_from_map: Pose2, half_width_m: float = 0.8
+) -> None:
+    """Draw the planned path on the ground as the band that the body will cover (RGB, in place)."""
     centre = base_from_map.apply(np.stack([trajectory.x, trajectory.y], axis=1))
     yaw = trajectory.yaw + base_from_map.yaw
-    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * 0.8
+    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * half_width_m
     ground = np.zeros((len(centre), 1))
     left, left_depth = project(camera, np.hstack([centre + normal, ground]))
     right, right_depth = project(camera, np.hstack([centre - normal, ground]))

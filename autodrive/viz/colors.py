@@ -36,6 +36,7 @@ PLAN: Color = (80, 250, 123)
 ROUTE: Color = (110, 120, 140)
 EGO: Color = (245, 245, 245)
 WARNING: Color = (255, 85, 85)
+TARGET: Color = (255, 255, 60)  # what an instruction was taken to mean
 
 
 def blank(height: int, width: int, color: Color) -> NDArray[np.uint8]:

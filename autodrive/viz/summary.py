@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from autodrive.data.bags import BagReader
-
-matplotlib.use("agg")
+from autodrive.report import hertz
+from autodrive.viz.summary_page import ACCENT, INK, PALE, WARN, latency, numbers, series
 
 ODOMETRY = "/localization/kinematic_state"
 TRUTH = "/simulation/ground_truth/kinematic_state"
 ROUTE = "/planning/mission_planning/route"
 TRACKS = "/perception/object_recognition/tracking/objects"
 COMMAND = "/control/command/control_cmd"
-
-INK, ACCENT, WARN, PALE = "#1b1f24", "#1f77b4", "#d62728", "#9aa4b1"
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,12 @@ def write_summary(path: Path, report: Mapping[str, Any], drive: Drive) -> None:
     figure = Figure(figsize=(14, 9), layout="constrained")
     grid = figure.add_gridspec(4, 3, width_ratios=[1.5, 1.1, 0.9])
     _map(figure.add_subplot(grid[:, 0]), drive)
-    _series(figure.add_subplot(grid[0, 1]), "speed [km/h]", drive.driven[:, 0], drive.driven[:, 3] * 3.6)
-    _series(figure.add_subplot(grid[1, 1]), "acceleration [m/s²]", drive.command[:, 0], drive.command[:, 1])
-    _series(figure.add_subplot(grid[2, 1]), "road-wheel angle [deg]", drive.command[:, 0], drive.command[:, 2])
-    _series(figure.add_subplot(grid[3, 1]), "objects tracked", drive.tracks[:, 0], drive.tracks[:, 1])
-    _numbers(figure.add_subplot(grid[:2, 2]), report)
-    _latency(figure.add_subplot(grid[2:, 2]), report["latency_ms"])
+    series(figure.add_subplot(grid[0, 1]), "speed [km/h]", drive.driven[:, 0], drive.driven[:, 3] * 3.6)
+    series(figure.add_subplot(grid[1, 1]), "acceleration [m/s²]", drive.command[:, 0], drive.command[:, 1])
+    series(figure.add_subplot(grid[2, 1]), "road-wheel angle [deg]", drive.command[:, 0], drive.command[:, 2])
+    series(figure.add_subplot(grid[3, 1]), "objects tracked", drive.tracks[:, 0], drive.tracks[:, 1])
+    numbers(figure.add_subplot(grid[:2, 2]), _figures(report))
+    latency(figure.add_subplot(grid[2:, 2]), report["latency_ms"])
     figure.suptitle(f"autodrive {report['body']} · town {report['town']} · seed {report['seed']} · {report['mode']}")
     figure.savefig(path, dpi=90)
 
@@ -93,37 +90,14 @@ def _map(axes: Axes, drive: Drive) -> None:
     axes.legend(loc="best", frameon=False)
 
 
-def _series(axes: Axes, label: str, t: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-    axes.plot(t, values, color=ACCENT, lw=1.2)
-    axes.set_ylabel(label)
-    axes.set_xlabel("t [s]")
-    axes.grid(alpha=0.3)
-
-
-def _numbers(axes: Axes, report: Mapping[str, Any]) -> None:
-    axes.axis("off")
+def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     collisions = report["collisions"]
-    lines = [
+    return [
         ("route completion", f"{report['route_completion'] * 100:.1f} %"),
         ("driving score", f"{report['driving_score']:.3f}"),
         *((f"collisions: {kind}", str(count)) for kind, count in collisions.items()),
         ("simulated", f"{report['sim_seconds']:.1f} s"),
         ("frames / dropped", f"{report['frames']} / {report['frames_dropped']}"),
-        ("wall clock", f"{report['frames'] / max(report['wall_seconds'], 1e-9):.1f} Hz"),
+        ("wall clock", f"{hertz(report):.1f} Hz"),
         ("engine", report["engine"]["file"]),
     ]
-    for k, (name, value) in enumerate(lines):
-        y = 1 - (k + 0.5) / len(lines)
-        axes.text(0, y, name, transform=axes.transAxes, color=PALE, va="center")
-        axes.text(1, y, value, transform=axes.transAxes, color=INK, va="center", ha="right", weight="bold")
-
-
-def _latency(axes: Axes, latency_ms: Mapping[str, Mapping[str, float]]) -> None:
-    stages = list(latency_ms)
-    y = np.arange(len(stages))
-    axes.barh(y, [latency_ms[s]["p99"] for s in stages], color=PALE, label="p99")
-    axes.barh(y, [latency_ms[s]["p50"] for s in stages], color=ACCENT, height=0.5, label="p50")
-    axes.set_yticks(y, stages)
-    axes.invert_yaxis()
-    axes.set_xlabel("camera stamp to output [ms, wall]")
-    axes.legend(frameon=False)
