@@ -24,7 +24,7 @@ from autodrive.safety.joint_limits import JointLimits
 
 ROBOTS_FOLDER = ARMS_FOLDER.parent / "robots"
 _KEYS = {
-    *("model", "policy", "pelvis", "torso", "feet", "sole", "scales", "action_scale", "gait_period", "nominal"),
+    *("model", "urdf", "policy", "pelvis", "torso", "feet", "sole", "scales", "action_scale", "gait_period", "nominal"),
     *("target_rate", "delivery"),
 }
 
@@ -33,14 +33,15 @@ _KEYS = {
 class Robot:
     """One kind of humanoid. J joints in the policy's order.
 
-    ``model`` and ``policy`` are files; ``pelvis`` carries the IMU, ``torso`` the cameras; ``sole`` [m] is how far the
-    ground lies below the origin of a standing foot. ``kp``, ``kd`` and ``nominal`` are (J,); ``gyro_scale`` and
+    ``model`` (MJCF), ``urdf`` (of the same robot, for ROS) and ``policy`` are files; ``pelvis`` carries the IMU,
+    ``torso`` the cameras; ``sole`` [m] is how far the ground lies below the origin of a standing foot. ``kp``, ``kd`` and ``nominal`` are (J,); ``gyro_scale`` and
     ``velocity_scale`` belong to the policy's observation. ``delivery`` (3,) is the share of an asked velocity (x, y,
     yaw rate) that the policy walks.
     """
 
     name: str
     model: Path
+    urdf: Path
     policy: Path
     pelvis: str
     torso: str
@@ -107,6 +108,7 @@ def load_robot(name: str) -> Robot:
     return Robot(
         name,
         _package_file(document["model"], path),
+        _package_file(document["urdf"], path),
         policy,
         _text(document, "pelvis", path),
         _text(document, "torso", path),
