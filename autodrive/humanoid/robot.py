@@ -34,9 +34,9 @@ class Robot:
     """One kind of humanoid. J joints in the policy's order.
 
     ``model`` (MJCF), ``urdf`` (of the same robot, for ROS) and ``policy`` are files; ``pelvis`` carries the IMU,
-    ``torso`` the cameras; ``sole`` [m] is how far the ground lies below the origin of a standing foot. ``kp``, ``kd`` and ``nominal`` are (J,); ``gyro_scale`` and
-    ``velocity_scale`` belong to the policy's observation. ``delivery`` (3,) is the share of an asked velocity (x, y,
-    yaw rate) that the policy walks.
+    ``torso`` the cameras; ``sole`` [m] is how far the ground lies below the origin of a standing foot. ``kp``, ``kd``
+    and ``nominal`` are (J,); ``gyro_scale`` and ``velocity_scale`` belong to the policy's observation. ``delivery``
+    (3,) is the share of an asked velocity (x, y, yaw rate) that the policy walks.
     """
 
     name: str
