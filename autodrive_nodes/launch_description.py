@@ -23,10 +23,13 @@ from autodrive_nodes.graph import Options, build
 _FIELDS = {field.name: field for field in fields(Options)}
 
 
-def describe(system: str, arguments: Mapping[str, str]) -> LaunchDescription:
-    """The launch description of ``system``; ``arguments`` maps names of Options that may be set to what they mean."""
+def describe(system: str, arguments: Mapping[str, str], **defaults: str) -> LaunchDescription:
+    """The launch description of ``system``; ``arguments`` maps names of Options that may be set to what they mean.
+
+    ``defaults`` are those of this system where they are not those of Options.
+    """
     declared = [
-        DeclareLaunchArgument(name, default_value=str(_FIELDS[name].default), description=text)
+        DeclareLaunchArgument(name, default_value=defaults.get(name, str(_FIELDS[name].default)), description=text)
         for name, text in arguments.items()
     ]
     end = [

@@ -17,6 +17,7 @@ import pytest
 from autodrive.errors import ConfigError
 from autodrive_nodes.container import MANAGER
 from autodrive_nodes.graph import Options, build
+from autodrive_nodes.paths import RIGS
 
 REAL = importlib.util.find_spec("launch_ros") is not None
 LAUNCH = Path(__file__).resolve().parents[1] / "launch"
@@ -75,8 +76,12 @@ def given(node: Any) -> tuple[str, Options]:
 
 CASES = {
     "car.launch.py": {"out": "/tmp/x", "seed": "7", "duration_s": "12.5", "mode": "realtime", "town": "brook"},
+    "humanoid.launch.py": {"out": "/tmp/x", "seed": "7", "say": "go to the red box", "robot": "t1"},
     "perceive.launch.py": {"out": "/tmp/x", "bag": "/tmp/drive.mcap"},
 }
+
+
+DEFAULTS = {"humanoid.launch.py": {"rig": str(RIGS / "humanoid.yaml")}}
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -92,7 +97,7 @@ def test_it_starts_the_groups_of_the_graph_and_the_manager(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_no_argument_is_needed_and_the_defaults_are_those_of_the_command(name: str) -> None:
     nodes = processes(describe(name))
-    assert given(nodes[0])[1] == Options(system=name.partition(".")[0])
+    assert given(nodes[0])[1] == Options(system=name.partition(".")[0], **DEFAULTS.get(name, {}))
 
 
 def test_a_node_name_would_rename_every_node_of_a_container_so_none_is_given() -> None:
