@@ -76,7 +76,7 @@ class HallWorld:
         self._hall = make_task_hall(seed)
         self._build(seed)
         self._body.reset(self.hall.start, seed)
-        self._stamp_ns, self._ticks = 0, 0
+        self._ticks = _FRAME_TICKS  # the first stamp is a frame later than zero, which ROS takes for "no time"
         self._touched: dict[Contact, None] = {}
         self._digest = hashlib.sha256()
         self._place_people()

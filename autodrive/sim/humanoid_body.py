@@ -27,12 +27,15 @@ FALLEN_TILT_RAD, FALLEN_SHARE = 0.9, 0.6  # of the torso, and of its nominal hei
 
 @dataclass(frozen=True, kw_only=True)
 class BodyNoise:
-    """Standard deviations per reading; biases are drawn once per episode. As data sheets of such units have them."""
+    """Standard deviations per reading; biases are drawn once per episode.
+
+    As data sheets of such units have them; the gyro's bias is what its calibration at power-on leaves.
+    """
 
     encoder: float = 0.001
     encoder_rate: float = 0.02
-    gyro: float = 0.005
-    gyro_bias: float = 0.001
+    gyro: float = 0.003
+    gyro_bias: float = 0.0005
     accelerometer: float = 0.05
     attitude: float = math.radians(0.05)
     attitude_bias: float = math.radians(0.2)
@@ -97,6 +100,7 @@ class HumanoidBody:
         self.mount_height = float(data.xpos[self._torso][2])
         self._target, self._effort = robot.nominal.copy(), np.zeros(len(robot.joints))
         self._velocity = data.qvel[:3].copy()
+        self._attitude = data.qpos[3:7].copy()
 
     def command(self, command: JointCommand) -> None:
         """Take over targets; raises InputError unless they are one finite number for every joint."""
@@ -114,7 +118,11 @@ class HumanoidBody:
         mujoco.mj_step(self._model, data)
 
     def read(self, stamp_ns: int) -> BodyState:
-        """What encoders and IMU say, with their noise."""
+        """What encoders and IMU say, with their noise; call it once per tick.
+
+        Gyro and accelerometer are means since the last reading, as an IMU that samples at a kilohertz gives them: feet
+        strike in step with the gait, and single samples at 50 Hz would see a turn that is not there.
+        """
         data, noise, rng = self._data, self._noise, self._rng
         count = len(self._q)
         tilt = self._attitude_bias + rng.normal(0.0, noise.attitude, 2)
@@ -123,7 +131,9 @@ class HumanoidBody:
         mujoco.mju_mulQuat(quaternion, data.qpos[3:7], turn)
         velocity = data.qvel[:3].copy()
         force = (velocity - self._velocity) / TICK_S + (0.0, 0.0, 9.81)
-        self._velocity = velocity
+        spin = np.empty(3)
+        mujoco.mju_subQuat(spin, data.qpos[3:7], self._attitude)
+        self._velocity, self._attitude = velocity, data.qpos[3:7].copy()
         inverse, felt = np.empty(4), np.empty(3)
         mujoco.mju_negQuat(inverse, data.qpos[3:7])
         mujoco.mju_rotVecQuat(felt, force, inverse)
@@ -133,7 +143,7 @@ class HumanoidBody:
             data.qpos[self._q] + rng.normal(0.0, noise.encoder, count),
             data.qvel[self._v] + rng.normal(0.0, noise.encoder_rate, count),
             quaternion,
-            data.qvel[3:6] + self._gyro_bias + rng.normal(0.0, noise.gyro, 3),
+            spin / TICK_S + self._gyro_bias + rng.normal(0.0, noise.gyro, 3),
             felt + rng.normal(0.0, noise.accelerometer, 3),
         )
 
