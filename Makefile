@@ -3,6 +3,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 SOURCES := autodrive autodrive_nodes optimus_nodes launch test tools setup.py
 OUT ?= out
+DEMO_SEED ?= 104
+SAY ?= go to the blue box
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench evaluate clean
@@ -13,8 +15,9 @@ help:  ## list the targets
 setup:  ## make or update .venv; does nothing when nothing changed
 	@tools/setup.sh
 
-demo: setup  ## drive the simulated car for 60 s by vision alone; results in out/demo
-	@$(BIN)/autodrive run car --seed 101 --duration 60 --out $(OUT)/demo
+demo: setup  ## the car drives 60 s by vision alone, then the humanoid does as it is told; results in out/demo
+	@$(BIN)/autodrive run car --seed 101 --duration 60 --out $(OUT)/demo/car
+	@$(BIN)/autodrive run humanoid --seed $(DEMO_SEED) --say "$(SAY)" --out $(OUT)/demo/humanoid
 
 test: setup  ## the whole test suite; make test ARGS="-k shm" narrows it
 	@$(BIN)/python -m pytest $(ARGS)
@@ -31,8 +34,10 @@ format: setup  ## rewrite the sources as ruff wants them
 bench: setup  ## where the time of one driving tick goes
 	@$(BIN)/autodrive run car --duration 20 --out $(OUT)/bench --json
 
-evaluate: setup  ## drive ten unseen seeds in the unseen town and print the means
-	@$(BIN)/autodrive evaluate car --seeds 101-110 --out $(OUT)/evaluate
+evaluate: setup  ## ten unseen seeds for the car, and ten for each kind of the humanoid's tasks; tables and means
+	@$(BIN)/autodrive evaluate car --seeds 101-110 --out $(OUT)/evaluate/car
+	@$(BIN)/autodrive evaluate humanoid --seeds 101-110 --task goto --out $(OUT)/evaluate/goto
+	@$(BIN)/autodrive evaluate humanoid --seeds 101-110 --task bring --out $(OUT)/evaluate/bring
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ def generate_launch_description() -> LaunchDescription:
             "duration_s": "simulated seconds at most",
             "mode": "lockstep (the world waits for the robot) or realtime",
             "engine": "manifest of the network, the same as the car's",
-            "rig": "camera rig file",
+            "rig": "camera rig file of the robot (config/rigs/t1.yaml for the T1)",
             "out": "absolute path of a folder for bag and video; empty records nothing",
             "parameters": "absolute path of a ROS parameter file for the nodes; empty takes config/nodes.yaml as it is",
         },

@@ -74,6 +74,7 @@ def test_the_humanoid_is_told_anything_and_judges_itself(
     assert cli.main(["run", "humanoid", "--say", said, "--robot", "t1", "--out", str(tmp_path)]) == 0
     (options,) = started
     assert (options.say, options.task, options.robot) == (said, "", "t1")
+    assert Path(options.rig).name == "t1.yaml"
     assert "your own words" in capsys.readouterr().out
 
 

@@ -13,7 +13,11 @@ from autodrive.sim.hall_tasks import GOTO, KINDS, HallTask, TaskScene, make_task
 from autodrive_nodes.commands.simulate import Body, Episode
 from autodrive_nodes.paths import RIGS
 
-RIG = RIGS / "humanoid.yaml"
+
+def rig_of(robot: str) -> Path:
+    """The rig that a robot carries: one of its own name where there is one."""
+    own = RIGS / f"{robot}.yaml"
+    return own if own.is_file() else RIGS / "humanoid.yaml"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +42,8 @@ def prepare(args: argparse.Namespace, seed: int) -> Episode:
         raise AutodriveError("--say and --task exclude each other: a task brings its own words")
     if say is not None and not say.strip():
         raise AutodriveError('--say is empty; try --say "go to the red box"')
-    world = HallWorld(args.robot, load_rig(RIG), images=False)
+    rig = rig_of(args.robot)
+    world = HallWorld(args.robot, load_rig(rig), images=False)
     try:
         world.reset(seed)
         hall, truth = world.hall.hall, world.ground_truth()
@@ -49,7 +54,7 @@ def prepare(args: argparse.Namespace, seed: int) -> Episode:
         scene = TaskScene.of(truth, hall.walls)
         task = make_task(args.task or GOTO, seed, scene, load_robot(args.robot).arms)
     options = {
-        "rig": str(RIG),
+        "rig": str(rig),
         "robot": args.robot,
         "say": say if task is None else task.text,
         "task": "" if task is None else json.dumps(task.to_json()),
