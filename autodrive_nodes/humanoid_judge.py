@@ -67,6 +67,7 @@ class HumanoidJudge:
         said = self._grounding["state"]
         if self._task is not None:
             success, why_not = judge(self._task, self._scorer.history, self._over_ns if said == "done" else None)
+            why_not += f" ({said}: {self._grounding['says']})" if why_not and said != "done" else ""
         else:
             success = said == "done" and not truth.fallen
             why_not = "" if success else f"{said}: {self._grounding['says']}"

@@ -30,17 +30,21 @@ SEEN: Parts = {
 class VideoBody:
     """``footprint``: front and rear overhang from base_link and width [m]; faster than ``moving_mps`` is on the move.
 
-    A frame is complete when all ``parts`` have come.
+    A frame is complete when all ``parts`` have come and the node ``planner`` has said on /diagnostics what decided.
     """
 
+    planner: str
     footprint: tuple[float, float, float]
     moving_mps: float
     parts: Parts
 
 
 BODIES = {
-    "car": VideoBody((3.55, 0.95, 1.8), 1.0, {**SEEN, "command": (contracts.COMMAND, messages.from_control)}),
+    "car": VideoBody(
+        "planning", (3.55, 0.95, 1.8), 1.0, {**SEEN, "command": (contracts.COMMAND, messages.from_control)}
+    ),
     "humanoid": VideoBody(
+        "walk_planning",
         (0.15, 0.15, 0.5),
         0.15,
         {

@@ -28,9 +28,7 @@ RATE_HZ = 10
 FRAME_DEPTH = 10  # fewer than the image rings have slots: older images are gone anyway
 MAX_PENDING = 60  # stamps of which parts came but no images
 HELD = 3  # frame sets that wait for the rest of their stamp; topics overtake each other a little, not more
-PLANNER = "planning"
-
-MANY_WORDS = 100
+MANY_WORDS = 100  # what was said longer ago is not drawn any more
 
 
 @dataclass
@@ -133,7 +131,7 @@ class VideoNode(StageNode):
         stamp_ns = messages.stamp_ns(message.header.stamp)
         for status in message.status:
             fallback = status.level == DiagnosticStatus.WARN
-            if status.name != PLANNER or not (fallback or status.level == DiagnosticStatus.OK):
+            if status.name != self._body.planner or not (fallback or status.level == DiagnosticStatus.OK):
                 continue
             if (pending := self._at(stamp_ns)) is not None:
                 pending.reason = (status.message, fallback)

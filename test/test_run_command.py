@@ -12,6 +12,7 @@ import pytest
 from autodrive.viz import summary, summary_humanoid
 from autodrive_nodes import cli, supervisor
 from autodrive_nodes.graph import Options, build
+from autodrive_nodes.video_bodies import BODIES
 
 RESULT: dict[str, Any] = {
     **{"sim_seconds": 3.0, "frames": 30, "frames_dropped": 0, "state_sha256": "ab" * 32},
@@ -60,6 +61,8 @@ def test_the_humanoid_is_told_what_a_task_says(
     assert json.loads(parameters["instruction"]["script"])[0][1] == task["text"]
     assert parameters["scorer"]["task"] == options.task
     assert parameters["scorer"]["body"] == parameters["video"]["body"] == "humanoid"
+    assert {body.planner for body in BODIES.values()} == {"planning", "walk_planning"}
+    assert BODIES["humanoid"].planner in parameters
     report = json.loads((tmp_path / "report.json").read_text())
     assert json.loads(capsys.readouterr().out) == report
     assert report["task"] == "bring"

@@ -131,6 +131,6 @@ def publish(bench: GraphBench, rings: dict[str, RingWriter], stamp_ns: int) -> N
     say(c.TRACKS, messages.to_tracks(stamp_ns, (BOX, CONE)))
     say(c.PREDICTIONS, messages.to_predictions(stamp_ns, []))
     say(c.TRAJECTORY, messages.to_trajectory(plan))
-    say(c.DIAGNOSTICS, messages.to_diagnostics(stamp_ns, "planning", DiagnosticStatus.OK, "cruise", {}))
+    say(c.DIAGNOSTICS, messages.to_diagnostics(stamp_ns, "walk_planning", DiagnosticStatus.OK, "cruise", {}))
     say(c.CMD_VEL, to_twist(WalkCommand(stamp_ns, 0.4, 0.0, 0.0)))
     say(c.TASK, String(data=task_to_json(TaskState(stamp_ns, "walk", near=frozenset({7})))))

@@ -76,9 +76,8 @@ def note(progress: dict[str, Any]) -> str:
 
 def summary(out: Path, report: dict[str, Any]) -> None:
     """summary.png."""
+    from autodrive.sim.task_hall import make_task_hall
     from autodrive.viz.summary_humanoid import read_walk, write_summary
-
-    from autodrive.sim.hall_world import make_task_hall
 
     write_summary(out / "summary.png", report, read_walk(out / "bag"), make_task_hall(report["seed"]).hall)
 
