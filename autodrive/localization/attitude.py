@@ -42,8 +42,8 @@ class RestConfig:
     """When feet count as resting, and how good gyro and feet are."""
 
     fast_s: float = 0.1
-    slow_s: float = 0.5
-    distance: float = 0.012  # m between the fast and the slow average of where one foot is from the other
+    slow_s: float = 0.3
+    distance: float = 0.006  # m between the fast and the slow average of where one foot is from the other
     settle_s: float = 0.6
     gyro_noise: float = 0.01  # rad/s per reading
     heading_noise: float = 0.012  # rad per reading of the line between the feet
@@ -80,9 +80,9 @@ class RestingFeet:
         if self._rest_s < config.settle_s:
             return 0.0
         if not rested:
-            self._line = _heading(self._slow)
+            self._line = _heading(self._fast)
             cov[0] = cov[:, 0] = 0.0
-            cov[0, 0] = (config.heading_noise * 0.2) ** 2
+            cov[0, 0] = (config.heading_noise * 0.3) ** 2
         return self._correct(_heading(across), dt)
 
     def _correct(self, line: float, dt: float) -> float:
