@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodrive.body import WalkCommand
+from autodrive.errors import InputError
 from autodrive.geometry import Array
 from autodrive.scene import EgoState
 
@@ -41,15 +42,18 @@ class VelocityLoop:
     def step(self, walk: WalkCommand, ego: EgoState, dt: float) -> WalkCommand:
         """What to ask of the policy so that the body moves as ``walk`` says; a command to stand goes through as it is.
 
-        ``ego`` carries the smoothed velocity of base_link in its own axes.
+        ``ego`` carries the smoothed velocity of base_link in its own axes. InputError if a value is not finite.
         """
         config = self._config
         wanted = np.array([walk.vx, walk.vy, walk.yaw_rate])
-        if not float(np.linalg.norm(wanted)) >= _STILL:
+        measured = np.array([ego.speed, ego.lateral_speed, ego.yaw_rate])
+        if not (np.isfinite(wanted).all() and np.isfinite(measured).all()):
+            raise InputError(f"walking: command {wanted} or odometry {measured} at {ego.stamp_ns} ns is not finite")
+        if float(np.linalg.norm(wanted)) < _STILL:
             self._expected, self._integral = np.zeros(3), np.zeros(3)
             return walk
         self._expected += (wanted - self._expected) * dt / (config.lag_s + dt)
-        error = self._expected - np.array([ego.speed, ego.lateral_speed, ego.yaw_rate])
+        error = self._expected - measured
         free = wanted / self._delivery + config.proportional * error + self._integral
         asked = np.clip(free, -self._most, self._most)
         # a saturated axis integrates only out of its saturation

@@ -52,7 +52,7 @@ class Walker:
             raise InputError(f"walking: the body has joints {list(body.names)}, the policy {list(robot.joints)}")
         if ego is not None:
             walk = self._loop.step(walk, ego, 1.0 / RATE_HZ)
-        own = np.array([robot.joints.index(name) for name in arms.names], dtype=np.intp)
+        own = self._arm_indices(arms)
         observation = self._observe(body, walk, own)
         if not np.isfinite(observation).all():
             raise InputError(f"walking: joints, IMU or command at {body.stamp_ns} ns are not finite")
@@ -63,6 +63,16 @@ class Walker:
         position[own], effort[own] = arms.position, arms.effort
         self._advance(walk)
         return JointCommand(body.stamp_ns, robot.joints, position, effort)
+
+    def _arm_indices(self, arms: ArmCommand) -> NDArray[np.intp]:
+        """Where the commanded arm joints are; nothing but arms can be taken from the policy."""
+        robot, count = self._robot, len(arms.names)
+        if wrong := [name for name in arms.names if name not in robot.arms.joints]:
+            raise InputError(f"walking: an arm command for {wrong}, which are no arm joints of {robot.name}")
+        shapes_fit = arms.position.shape == arms.effort.shape == (count,)
+        if not shapes_fit or not np.isfinite(np.concatenate([arms.position, arms.effort])).all():
+            raise InputError(f"walking: arm command at {arms.stamp_ns} ns: expected {count} finite targets and torques")
+        return np.array([robot.joints.index(name) for name in arms.names], dtype=np.intp)
 
     def _observe(self, body: BodyState, walk: WalkCommand, own: NDArray[np.intp]) -> Array:
         robot = self._robot
