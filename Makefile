@@ -3,8 +3,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 SOURCES := autodrive autodrive_nodes optimus_nodes launch test tools setup.py
 OUT ?= out
-DEMO_SEED ?= 104
-SAY ?= go to the blue box
+DEMO_SEED ?= 111
+SAY ?= go to the green box
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench evaluate clean

@@ -134,7 +134,7 @@ def _map(axes: Axes, walk: Walk, hall: Hall, target: Mapping[str, Any]) -> None:
         axes.plot(way[:, 2], way[:, 1], color="#ff8c00", lw=1, label="people" if k == 0 else None)
     for way in walk.carried.values():
         axes.plot(way[:, 2], way[:, 1], color="#6b4f2a", lw=1, ls=":", label="carried")
-    axes.plot(walk.believed[:, 2], walk.believed[:, 1], color=WARN, lw=1, ls="--", label="odometry")
+    axes.plot(walk.believed[:, 2], walk.believed[:, 1], color=WARN, lw=1, ls="--", label="odometry", zorder=3)
     axes.plot(walk.walked[:, 2], walk.walked[:, 1], color=ACCENT, lw=2, label="walked")
     if len(walk.walked):
         axes.plot(*walk.walked[0, 2:0:-1], "o", color=INK, ms=7)
