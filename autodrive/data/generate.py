@@ -19,6 +19,7 @@ from autodrive.rig import load_rig
 
 GROUP_SIZE = {"car": 25, "humanoid": 10}
 HALL_SHARE = 0.7
+TASK_SHARE = 0.6  # of the halls: with tables to work at
 RIG_DIRECTORY = Path(__file__).resolve().parents[2] / "config" / "rigs"
 
 
@@ -67,7 +68,7 @@ def make_group(job: tuple[str, tuple[str, ...], int, int, int, str]) -> int:
     hall = rig_name == "humanoid" and rng.random() < HALL_SHARE
     setting: Setting
     if hall:
-        setting = HallSetting(look, look)
+        setting = HallSetting(look, look, tasks=rng.random() < TASK_SHARE)
     else:
         from autodrive.data.street_setting import StreetSetting
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from autodrive.data.random_scene import Crowd, EgoMotion, arc, fill_hall
 from autodrive.geometry import Pose2
 from autodrive.scene import DetectedObject, GroundClass, ObjectClass
+from autodrive.sim.actors import add_static_actor
 from autodrive.sim.appearance import Appearance, indoors, random_appearance
 from autodrive.sim.hall import add_hall, hall_masks, make_hall, object_name
+from autodrive.sim.task_hall import Load, make_task_hall
 
 AT_TABLE_SHARE = 0.3  # of the frames in halls: hands reach what stands there, so it must be seen from near
 HUMANOID_BODY = (0.0, 0.7, 0.7)  # middle, length, width of the footprint in base_link
@@ -40,22 +42,29 @@ class Setting(Protocol):
 
 
 class HallSetting:
-    """A hall, empty but for the robot and people."""
+    """A hall, empty but for the robot and people; ``tasks``: one in which there is something to carry."""
 
     name = "hall"
 
-    def __init__(self, seed: int, appearance_seed: int) -> None:
+    def __init__(self, seed: int, appearance_seed: int, tasks: bool = False) -> None:
         self._hall = make_hall(seed)
+        self._loads: tuple[Load, ...] = ()
+        if tasks:
+            task_hall = make_task_hall(seed)
+            self._hall, self._loads = task_hall.hall, task_hall.loads
         self.appearance = indoors(random_appearance(appearance_seed))
         self.counts = {ObjectClass.PEDESTRIAN: 12}
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
         """Build the hall with all that stands in it."""
         add_hall(spec, self._hall, self.appearance)
+        for k, load in enumerate(self._loads):
+            add_static_actor(spec, f"load/{k}", load.item, load.style_seed)
 
     def fixed(self) -> tuple[tuple[str, DetectedObject], ...]:
         """Everything that stands in the hall."""
-        return tuple((object_name(k, item), item) for k, item in enumerate(self._hall.objects))
+        standing = tuple((object_name(k, item), item) for k, item in enumerate(self._hall.objects))
+        return (*standing, *((f"load/{k}", load.item) for k, load in enumerate(self._loads)))
 
     def crowd(self, rng: np.random.Generator, dt: float) -> Crowd:
         """People around a robot that stands where it is free."""
