@@ -18,6 +18,8 @@ _CONTACT_N = 2.5
 _OVER_M = 0.10  # hands come from above by this much
 _ABOVE_TABLE_M = 0.04  # lowest edge of the palms
 _CLOSE_MPS = 0.08
+_PAST_MIDDLE_M = 0.03  # a palm looks for the box to this far behind where its middle should be
+_MIN_GAP_M, _TOO_NARROW_M = 0.05, 0.06  # palms that come nearer than that, or than the box is wide less that, met
 _INSET_M = 0.01  # palm goals lie this far inside the box while it is held
 _SQUEEZE_S = 0.6
 _PHASE_LIMIT_S = 8.0
@@ -81,7 +83,7 @@ class Pick:
 
     def _close(self, sense: Sense) -> Motion:
         across, _, _ = across_and_depth(self._box, sense.body)
-        goals = list(self._beside(sense, -across / 2 + 0.02, 0.0))
+        goals = list(self._beside(sense, -across / 2 - _PAST_MIDDLE_M, 0.0))
         for side in (0, 1):
             if self._touched[side] is None and sense.push(side) > _CONTACT_N:
                 self._touched[side] = sense.palms[side]
@@ -89,17 +91,16 @@ class Pick:
             if touched is not None:
                 goals[side] = touched
         palms = (goals[0], goals[1])
+        met = sense.gap < max(_MIN_GAP_M, across - _TOO_NARROW_M)
+        if met or self._phase.arrived(sense) or self._phase.lasted(sense.time_s) > _PHASE_LIMIT_S:
+            return Motion("close", freeze=True, failed="no box between the palms")
         if None not in self._touched:
-            if sense.gap < max(0.05, across - 0.06):
-                return Motion("close", freeze=True, failed="the palms met: no box between them")
             self._phase.enter("squeeze", sense.time_s)
             inward = [palm.position + _INSET_M * palm.normal for palm in sense.palms]
             left, right = (PalmPose(p, sense.palms[k].rotation) for k, p in enumerate(inward))
             middle = (left.position + right.position) / 2
             self.carried = Carried((left, right), sense.gap, float(middle[2]) - self._box.bottom)
             return Motion("squeeze", palms=self.carried.palms, grip_n=_CONTACT_N)
-        if self._phase.arrived(sense) or self._phase.lasted(sense.time_s) > _PHASE_LIMIT_S:
-            return Motion("close", freeze=True, failed="no box between the palms")
         return Motion("close", palms=palms, speed=_CLOSE_MPS)
 
     def _lift(self, sense: Sense, carried: Carried) -> Motion:
