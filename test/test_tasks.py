@@ -64,6 +64,7 @@ class Puppet:
         self.drops = False
         self.states: list[TaskState] = []
         self._arm_s = 0.0
+        self.run(0.5)  # what is seen is believed after a moment
 
     def _answer(self, outcome: Outcome, scene: Scene) -> Outcome:
         self.scenes.append(scene)
@@ -226,11 +227,24 @@ def test_following_keeps_its_distance_and_ends_when_the_person_is_lost() -> None
 # --- memory and places ---------------------------------------------------------------------------------------------
 
 
+def seen_for_a_while(memory: SceneMemory, start_s: float, tracks: list[TrackedObject], colours=None) -> None:
+    """Tracks are believed when they have lasted a moment."""
+    for k in range(5):
+        memory.update(start_s + k * 0.1, Pose2(0, 0, 0), tracks, colours or {})
+
+
+def test_what_flickers_is_not_believed() -> None:
+    memory = SceneMemory()
+    memory.update(0.0, Pose2(0, 0, 0), [BOX], {})
+    memory.update(0.1, Pose2(0, 0, 0), [BOX], {})
+    assert memory.objects() == ()
+
+
 def test_a_thing_keeps_its_id_when_the_tracker_gives_it_another() -> None:
     memory = SceneMemory()
-    memory.update(0.0, Pose2(0, 0, 0), [BOX], {2: Colour("red", 1.0)})
-    memory.update(0.1, Pose2(0, 0, 0), [], {})
-    memory.update(5.0, Pose2(0, 0, 0), [replace(BOX, track_id=77, x=3.1)], {77: Colour("red", 1.0)})
+    seen_for_a_while(memory, 0.0, [BOX], {2: Colour("red", 1.0)})
+    memory.update(0.6, Pose2(0, 0, 0), [], {})
+    seen_for_a_while(memory, 3.0, [replace(BOX, track_id=77, x=3.1)], {77: Colour("red", 1.0)})
     (found,) = memory.objects()
     assert (found.track_id, found.colour, found.x) == (2, "red", 3.1)
     assert memory.tracks_of([2]) == {2, 77}
@@ -238,16 +252,17 @@ def test_a_thing_keeps_its_id_when_the_tracker_gives_it_another() -> None:
 
 def test_what_is_gone_is_forgotten_where_cameras_look_and_kept_where_they_do_not() -> None:
     memory = SceneMemory()
-    memory.update(0.0, Pose2(0, 0, 0), [BOX, replace(BOX, track_id=9, x=0.4, y=0.0)], {})
-    for k in range(1, 80):
+    seen_for_a_while(memory, 0.0, [BOX, replace(BOX, track_id=9, x=0.4, y=0.0)])
+    for k in range(5, 80):
         memory.update(k * 0.1, Pose2(0, 0, 0), [], {})
     assert [o.track_id for o in memory.objects()] == [9], "the near one lies below the cameras"
 
 
 def test_the_colour_is_what_most_looks_say() -> None:
     memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [BOX])
     for k, name in enumerate(["blue", "red", "red", "red"]):
-        memory.update(k * 0.1, Pose2(0, 0, 0), [BOX], {2: Colour(name, 0.8)})
+        memory.update(1.0 + k * 0.1, Pose2(0, 0, 0), [BOX], {2: Colour(name, 0.8)})
     (found,) = memory.objects()
     assert found.colour == "red"
     assert found.colour_confidence == pytest.approx(0.75)
@@ -255,7 +270,7 @@ def test_the_colour_is_what_most_looks_say() -> None:
 
 def scene_objects(*tracks: TrackedObject) -> tuple[SceneObject, ...]:
     memory = SceneMemory()
-    memory.update(0.0, Pose2(0, 0, 0), tracks, {})
+    seen_for_a_while(memory, 0.0, list(tracks))
     return memory.objects()
 
 

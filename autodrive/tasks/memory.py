@@ -47,6 +47,7 @@ class SceneMemory:
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
         self._id_of_track: dict[int, int] = {}
+        self._first_s: dict[int, float] = {}  # when each track was first there: its age does not travel in messages
         self._now_s: float | None = None
 
     def update(
@@ -61,8 +62,9 @@ class SceneMemory:
         elapsed = 0.0 if self._now_s is None else now_s - self._now_s
         self._now_s = now_s
         shown: set[int] = set()
+        self._first_s = {t.track_id: self._first_s.get(t.track_id, now_s) for t in tracks}
         for track in tracks:
-            if track.age_s >= MIN_AGE_S and track.score >= MIN_SCORE:
+            if now_s - self._first_s[track.track_id] >= MIN_AGE_S and track.score >= MIN_SCORE:
                 shown.add(self._take(track, now_s, shown))
         for track_id, colour in colours.items():
             known = self._known.get(self._id_of_track.get(track_id, -1))
