@@ -23,7 +23,7 @@ _COAST_S = 0.6  # what the filter lags behind, and what a walking body needs to 
 _SHORT_M = 0.05  # feedback aims at this far behind the goal: a table may be right before it
 _ADAPT_S = 1.5
 _SETTLE_S = 1.8  # after a pace the body rocks back and forth for that long
-_CAUTION = 0.9  # share of the way that a pace goes: gains are rough
+_CAUTION = 0.95  # share of the way that a pace goes: gains are rough
 _LOOSE = 2.5  # times the tolerance: then the body has been pushed away and docks again
 
 
@@ -46,7 +46,7 @@ class DockConfig:
     pace_offset: tuple[float, float, float] = (0.012, -0.045, 0.0)
     walk_gain: tuple[float, float, float] = (0.8, 0.55, 0.92)
     walk_offset: tuple[float, float, float] = (-0.024, -0.028, 0.01)
-    max_paces: int = 12
+    max_paces: int = 16
 
 
 DEFAULT = DockConfig()
@@ -163,7 +163,7 @@ def _learn(state: DockState, config: DockConfig) -> DockState:
     moved = state.start.inverse() @ state.error
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
     surprise = _vector(moved) - np.array(config.pace_gain) * state.command - offset
-    offset = offset + 0.5 * np.clip(surprise, -0.06, 0.06)
+    offset = offset + 0.75 * np.clip(surprise, -0.06, 0.06)
     return replace(state, offset=_triple(offset))
 
 

@@ -11,7 +11,7 @@ from autodrive.humanoid.arm_task import ArmTask, BoxPose
 from autodrive.humanoid.grasp import BESIDE_M, GRIP_N, LIFT_MPS, Carried, LossWatch, not_yet
 from autodrive.humanoid.motion import Motion, Phase, Sense, ready_palms, settle_s
 
-_CLEAR_M = 0.09  # between the box and the surface before it is lowered
+_CLEAR_M = 0.07  # between the box and the surface before it is lowered
 _LOWER_MPS = 0.06
 _BELOW_M = 0.04  # how far below the expected height the surface is sought
 _STANDS_M = 0.03  # palms that stay this much behind their way down carry no more
