@@ -40,7 +40,7 @@ class GoalPlannerConfig:
     dock_rad: float = 0.25
     dock_run_m: float = 0.50  # a goal without room to turn is walked to from this far behind it
     step_from_speed: float = 0.3
-    turning_radius: float = 0.36
+    turning_radius: float = 0.36  # half the body's diagonal
     retreat_m: float = 0.40
     behind_rad: float = 0.9  # a route that starts further round than this: turn first
     ahead_rad: float = 0.2
@@ -149,7 +149,7 @@ class GoalPlanner:
         config, end = self.config, self._end
         assert end is not None
         if self._retreat is not None:
-            if _distance(ego.pose, self._retreat) > config.arrived_m:
+            if _distance(ego.pose, self._retreat) > config.arrived_m and _line_is_free(floor, ego.pose, self._retreat):
                 return self._step(ego, self._retreat, forecasts, "step back")
             self._retreat = None
         distance = _distance(ego.pose, end)

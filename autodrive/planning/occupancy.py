@@ -39,9 +39,9 @@ class OccupancyConfig:
     target_bleed: float = (
         0.25  # the network's cells are as large as this: what it says this near to a target is its edge
     )
-    radius: float = 0.31  # routes keep this far from what stands, ...
-    narrow_radius: float = 0.27  # ... this far where there is no other way, ...
-    tight_radius: float = 0.24  # ... and walking on is allowed down to this
+    radius: float = 0.34  # routes keep this far from what stands, ...
+    narrow_radius: float = 0.30  # ... this far where there is no other way, ...
+    tight_radius: float = 0.28  # ... and walking on is allowed down to this: half the body's width
     target_radius: float = 0.23  # the same for what the body is to stand before
     comfort: float = 0.80  # nearer than this costs
 
@@ -180,8 +180,7 @@ class Floor:
         local = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
         i, j = self.memory.index(pose.apply(local))
         config = self.memory.config
-        span = config.comfort - config.tight_radius
-        value = 0.5 + 0.5 * np.clip((self.clearance[i, j] - config.tight_radius) / span, 0.0, 1.0)
+        value = 0.5 + 0.5 * np.clip((self.clearance[i, j] - config.tight_radius) / config.comfort, 0.0, 1.0)
         value = np.where((self.clearance[i, j] <= config.tight_radius) | self.near_target[i, j], 0.0, value)
         return GroundGrid(GridExtent(-reach, reach, -reach, reach), value[None].astype(np.float32))
 
