@@ -6,10 +6,9 @@ from typing import Any
 
 from std_msgs.msg import String
 
-from autodrive.humanoid.arm_model import ArmModel
 from autodrive.humanoid.arm_task import ArmStatus, ArmTask
-from autodrive.humanoid.arms import Arms
-from autodrive.humanoid.robot import Robot, load_robot
+from autodrive.humanoid.arms import make_arms
+from autodrive.humanoid.robot import load_robot
 from autodrive.tasks.wish import TaskState
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode
@@ -26,7 +25,7 @@ class ManipulationNode(StageNode):
 
     def setup(self) -> None:
         """Build the model of the arms."""
-        self._arms = _arms_of(load_robot(self.value("robot")))
+        self._arms = make_arms(load_robot(self.value("robot")))
         self._status: ArmStatus | None = None
         self._command, self._state = self.say(contracts.ARM_COMMAND), self.say(contracts.MANIPULATION_STATE)
         self._gate = TickGate(self._step, patient=self.lockstep)
@@ -54,8 +53,3 @@ class ManipulationNode(StageNode):
         body = from_joints_and_imu(v["joints"], v["imu"])
         command, self._status = self._arms.step(body, v["ego"], ArmTask("rest") if task is None else task.arms)
         self._command.publish(to_joint_command(command))
-
-
-def _arms_of(robot: Robot) -> Arms:
-    mine = [robot.joints.index(name) for name in robot.arms.joints]
-    return Arms(ArmModel(robot.floating_spec(), robot.arms), robot.kp[mine], robot.kd[mine], robot.nominal[mine])

@@ -16,9 +16,8 @@ from autodrive.body import WalkCommand
 from autodrive.control.walking import WalkingController
 from autodrive.forecast import forecast
 from autodrive.geometry import Pose2
-from autodrive.humanoid.arm_model import ArmModel
 from autodrive.humanoid.arm_task import ArmStatus
-from autodrive.humanoid.arms import Arms
+from autodrive.humanoid.arms import make_arms
 from autodrive.humanoid.docking import DockState, dock
 from autodrive.humanoid.robot import load_robot
 from autodrive.humanoid.walker import Walker
@@ -71,9 +70,7 @@ class HallLoop:
         self.executive = Executive(Understanding(), robot.arms)
         self.planner, self._controller = GoalPlanner(), WalkingController()
         self._gate = SafetyGate(load_envelope(ROOT / "config" / "envelopes" / "humanoid.yaml", WalkEnvelope))
-        mine = [robot.joints.index(name) for name in robot.arms.joints]
-        model = ArmModel(robot.floating_spec(), robot.arms)
-        self._arms = Arms(model, robot.kp[mine], robot.kd[mine], robot.nominal[mine])
+        self._arms = make_arms(robot)
         self._walker = Walker(robot)
         self._guard = JointGuard(robot.limits(robot.floating_spec().compile()))
         self._sensors = self.world.reset(seed)
