@@ -130,7 +130,7 @@ def _recording(o: Options) -> tuple[NodeSpec, ...]:
         return ()
     where = {"car": f"car | {o.town} | seed {o.seed}", "humanoid": f"humanoid | {o.robot} | seed {o.seed}"}
     title = where.get(o.system, Path(o.bag).name)
-    body = "humanoid" if o.system == "humanoid" else "car"
+    body = {"car": "car", "humanoid": "humanoid", "perceive": "bag"}[o.system]
     return (
         _node(o, "recorder", "recorder_node:RecorderNode", rig=o.rig, out=o.out),
         _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title, body=body),
@@ -161,7 +161,13 @@ def _humanoid(o: Options) -> System:
     )
     limbs = (
         _optimus(o, "leg_odometry", "leg_odometry_node:LegOdometryNode", robot=o.robot),
-        _optimus(o, "manipulation", "manipulation_node:ManipulationNode", robot=o.robot),
+        _optimus(
+            o,
+            "manipulation",
+            "manipulation_node:ManipulationNode",
+            robot=o.robot,
+            stages=[node.name for node in (*vision, *thinking)],
+        ),
         _optimus(o, "locomotion", "locomotion_node:LocomotionNode", robot=o.robot),
     )
     stages = [node.name for node in (*vision, *thinking, *limbs)]

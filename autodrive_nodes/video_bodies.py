@@ -30,16 +30,28 @@ SEEN: Parts = {
 class VideoBody:
     """``footprint``: front and rear overhang from base_link and width [m]; faster than ``moving_mps`` is on the move.
 
-    A frame is complete when all ``parts`` have come and the node ``planner`` has said on /diagnostics what decided.
+    A frame is complete when all ``parts`` have come and the node ``planner``, if there is one, has said on /diagnostics
+    what decided.
     """
 
-    planner: str
+    planner: str | None
     footprint: tuple[float, float, float]
     moving_mps: float
     parts: Parts
 
 
+RECORDED = ("ego", "tracks", "free", "markings")
 BODIES = {
+    # whatever carried the cameras of a bag
+    "bag": VideoBody(
+        None,
+        (3.55, 0.95, 1.8),
+        1.0,
+        {
+            **{name: SEEN[name] for name in RECORDED},
+            "detections": (contracts.DETECTIONS, messages.from_detections),
+        },
+    ),
     "car": VideoBody(
         "planning", (3.55, 0.95, 1.8), 1.0, {**SEEN, "command": (contracts.COMMAND, messages.from_control)}
     ),

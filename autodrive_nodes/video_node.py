@@ -22,7 +22,7 @@ from autodrive.viz.drive_frame import HEIGHT, WIDTH, DriveView, Said, compose
 from autodrive.viz.video import VideoWriter
 from autodrive_nodes import contracts, frame_set, messages
 from autodrive_nodes.stage_node import StageNode
-from autodrive_nodes.video_bodies import said_from_json, video_body
+from autodrive_nodes.video_bodies import VideoBody, said_from_json, video_body
 
 RATE_HZ = 10
 FRAME_DEPTH = 10  # fewer than the image rings have slots: older images are gone anyway
@@ -39,8 +39,9 @@ class _Pending:
     parts: dict[str, Any] = field(default_factory=dict)
     reason: tuple[str, bool] | None = None
 
-    def complete(self, parts: int) -> bool:
-        return self.images is not None and self.reason is not None and len(self.parts) == parts
+    def complete(self, body: VideoBody) -> bool:
+        explained = self.reason is not None or body.planner is None
+        return self.images is not None and explained and len(self.parts) == len(body.parts)
 
 
 class VideoNode(StageNode):
@@ -153,7 +154,7 @@ class VideoNode(StageNode):
 
     def _draw_due(self, stamp_ns: int) -> None:
         """Draw a complete stamp and all before it, or the oldest when too many wait."""
-        if self._pending[stamp_ns].complete(len(self._body.parts)):
+        if self._pending[stamp_ns].complete(self._body):
             due = [s for s in self._pending if s <= stamp_ns]
         else:
             waiting = sorted(s for s, pending in self._pending.items() if pending.images is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 
 from autodrive.humanoid.arm_task import ArmStatus, ArmTask
@@ -19,9 +20,12 @@ from optimus_nodes.timing import is_frame
 
 
 class ManipulationNode(StageNode):
-    """joint states, imu, odometry of the body, task -> arm command, state of the hands."""
+    """joint states, imu, odometry of the body, task -> arm command, state of the hands.
 
-    defaults = {"robot": "g1"}  # noqa: RUF012
+    ``stages`` are the nodes without whose output no task comes: a frame that one of them failed at is bridged.
+    """
+
+    defaults = {"robot": "g1", "stages": [""]}  # noqa: RUF012
 
     def setup(self) -> None:
         """Build the model of the arms."""
@@ -29,7 +33,9 @@ class ManipulationNode(StageNode):
         self._status: ArmStatus | None = None
         self._command, self._state = self.say(contracts.ARM_COMMAND), self.say(contracts.MANIPULATION_STATE)
         self._gate = TickGate(self._step, patient=self.lockstep)
+        self._stages = frozenset(self.value("stages"))
         self.hear(contracts.TASK, self._on_task, required=True)
+        self.hear(contracts.DIAGNOSTICS, self._on_diagnostics, depth=100)
         self.hear_together(
             {
                 "joints": (contracts.JOINT_STATES, lambda m: m),
@@ -42,6 +48,11 @@ class ManipulationNode(StageNode):
     def _on_task(self, message: String) -> None:
         task = task_from_json(message.data)
         self._gate.command(task.stamp_ns, task)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        stamp_ns = messages.stamp_of(message)
+        if stamp_ns and any(s.level == DiagnosticStatus.ERROR and s.name in self._stages for s in message.status):
+            self._gate.bridge(stamp_ns)
 
     def _on_tick(self, stamp_ns: int, values: dict[str, Any]) -> None:
         if is_frame(stamp_ns):

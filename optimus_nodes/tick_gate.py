@@ -29,6 +29,11 @@ class TickGate:
             del self._commands[min(self._commands)]
         self._advance()
 
+    def bridge(self, stamp_ns: int) -> None:
+        """No command will come for a frame that was spoilt: the last one holds on."""
+        if stamp_ns not in self._commands:
+            self.command(stamp_ns, self._newest)
+
     def tick(self, stamp_ns: int, values: Any) -> None:
         """A tick's inputs came."""
         self._waiting.append((stamp_ns, values))

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from autodrive.body import WalkCommand
 from autodrive.rig import Camera, Rig, tilted
-from autodrive.scene import Command, EgoState, Forecast, GroundGrid, GroundMarkings, TrackedObject, Trajectory
+from autodrive.scene import (
+    Command,
+    DetectedObject,
+    EgoState,
+    Forecast,
+    GroundGrid,
+    GroundMarkings,
+    TrackedObject,
+    Trajectory,
+)
 from autodrive.tasks.wish import TaskState
 from autodrive.viz import camera_view, colors
 from autodrive.viz.birds_eye import BirdsEye
@@ -41,6 +50,7 @@ class DriveView:
     images: tuple[NDArray[np.uint8], ...]
     ego: EgoState | None = None
     tracks: tuple[TrackedObject, ...] = ()
+    detections: tuple[DetectedObject, ...] = ()
     forecasts: tuple[Forecast, ...] = ()
     free: GroundGrid | None = None
     markings: GroundMarkings | None = None
@@ -93,6 +103,8 @@ def _cameras(view: DriveView, rig: Rig, width_m: float) -> NDArray[np.uint8]:
             if view.trajectory is not None and camera.rotation[0, 2] > 0.8:
                 camera_view.draw_plan(picture, camera, view.trajectory, base_from_map, 0.45 * width_m)
             camera_view.draw_boxes(picture, camera, view.tracks, base_from_map, view.targets)
+        if not view.tracks:  # one frame alone confirms no track: show what it was made of
+            camera_view.draw_boxes(picture, camera, view.detections)
         left, top = x + (width - size[0]) // 2, y + (height - size[1]) // 2
         mosaic[top : top + size[1], left : left + size[0]] = picture
         _text(mosaic, camera.name, (x + 6, y + 16), 0.42, colors.TEXT)
@@ -117,6 +129,8 @@ def _birds_eye(view: DriveView, rig: Rig, footprint: tuple[float, float, float])
             canvas.route(view.route, base_from_map)
         canvas.forecasts(view.forecasts, base_from_map)
         canvas.objects(view.tracks, base_from_map, view.targets)
+        if not view.tracks:
+            canvas.objects(view.detections)
         if view.trajectory is not None:
             canvas.plan(view.trajectory, base_from_map)
         goal = None if view.task is None else view.task.dock or view.task.goal
