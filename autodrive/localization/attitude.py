@@ -44,10 +44,12 @@ class RestConfig:
     fast_s: float = 0.1
     slow_s: float = 0.3
     distance: float = 0.006  # m between the fast and the slow average of where one foot is from the other
+    leg_speed: float = 0.25  # rad/s, smoothed, of the fastest leg joint: a gait has never so little for long
+    leg_speed_s: float = 0.1
     settle_s: float = 0.6
-    gyro_noise: float = 0.01  # rad/s per reading
-    heading_noise: float = 0.012  # rad per reading of the line between the feet
-    bias: float = 0.004  # rad/s, standard deviation before anything is known
+    gyro_noise: float = 0.005  # rad/s per reading
+    heading_noise: float = 0.006  # rad per reading of the line between the feet
+    bias: float = 0.0015  # rad/s, standard deviation before anything is known
     max_bias: float = 0.05
     bias_drift: float = 2e-5  # rad/s per square root of a second
 
@@ -64,18 +66,22 @@ class RestingFeet:
     def restart(self) -> None:
         """Forget where the feet are; keep the bias."""
         self._fast: Array | None = None
-        self._rest_s = 0.0
+        self._speed, self._rest_s = math.inf, 0.0
 
-    def update(self, across: Array, dt: float) -> float:
-        """Take in the vector (3,) from one foot to the other in map axes; returns what to add to the heading [rad]."""
+    def update(self, across: Array, leg_speed: float, dt: float) -> float:
+        """Take in the vector (3,) from one foot to the other in map axes; returns what to add to the heading [rad].
+
+        ``leg_speed`` [rad/s] is that of the fastest leg joint.
+        """
         config, cov = self._config, self._covariance
         cov[1, 1] += config.bias_drift**2 * dt
         if self._fast is None:
-            self._fast, self._slow = across.copy(), across.copy()
+            self._fast, self._slow, self._speed = across.copy(), across.copy(), leg_speed
         self._fast += (1.0 - math.exp(-dt / config.fast_s)) * (across - self._fast)
         self._slow += (1.0 - math.exp(-dt / config.slow_s)) * (across - self._slow)
+        self._speed += (1.0 - math.exp(-dt / config.leg_speed_s)) * (leg_speed - self._speed)
         rested, self._rest_s = self._rest_s >= config.settle_s, self._rest_s + dt
-        if np.linalg.norm(self._fast - self._slow) > config.distance:
+        if self._speed > config.leg_speed or np.linalg.norm(self._fast - self._slow) > config.distance:
             self._rest_s = 0.0
         if self._rest_s < config.settle_s:
             return 0.0

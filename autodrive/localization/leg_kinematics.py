@@ -28,7 +28,8 @@ class LegPosture:
 class LegKinematics:
     """Forward kinematics of a robot-only model.
 
-    ``nominal_height`` [m] is that of the torso's origin above the ground in the nominal posture.
+    ``nominal_height`` [m] is that of the torso's origin above the ground in the nominal posture; ``joints`` are where
+    the legs' own are among the robot's.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -39,6 +40,7 @@ class LegKinematics:
         self._qpos = np.array([model.joint(name).qposadr[0] for name in robot.joints])
         self._torso = model.body(robot.torso).id
         self._feet = [model.body(name).id for name in robot.feet]
+        self.joints = np.array([k for k, n in enumerate(robot.joints) if _moves(model, n, self._feet)], dtype=np.intp)
         left, right = (_underside(model, foot) for foot in self._feet)
         if len(left) != len(right):
             raise ConfigError(f"robot {robot.name}: its feet {robot.feet} have unlike colliders")
@@ -62,6 +64,17 @@ class LegKinematics:
         points[..., 2] -= self._points[..., 3]
         torso = self._torso
         return LegPosture(points, data.xpos[torso].copy(), data.xmat[torso].reshape(3, 3).copy())
+
+
+def _moves(model: mujoco.MjModel, joint: str, feet: list[int]) -> bool:
+    """Whether a joint lies between the pelvis and a foot, in whose leg it is then."""
+    body = int(model.joint(joint).bodyid[0])
+    for foot in feet:
+        while foot not in (0, body):
+            foot = int(model.body_parentid[foot])
+        if foot == body:
+            return True
+    return False
 
 
 def lean(rotation: Array) -> tuple[float, float, float]:

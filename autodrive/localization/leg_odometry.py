@@ -68,13 +68,19 @@ class LegOdometry:
         self._yaw += (self._tilt.update(body, dt) - self._rest.bias) * dt
         posture = self._legs.posture(body.position, self._tilt.quaternion(self._yaw))
         self._move(posture, dt)
-        self._yaw += self._rest.update(posture.points[0].mean(axis=0) - posture.points[1].mean(axis=0), dt)
+        across = posture.points[0].mean(axis=0) - posture.points[1].mean(axis=0)
+        leg_speed = float(np.abs(body.velocity[self._legs.joints]).max())
+        self._yaw += self._rest.update(across, leg_speed, dt)
         return self._state(posture, dt)
 
     def _check(self, body: BodyState) -> None:
         if body.names != self._joints:
             raise InputError(f"leg odometry: the body has joints {list(body.names)}, not {list(self._joints)}")
-        finite = np.isfinite(np.concatenate([body.position, body.gyro, body.quaternion])).all()
+        count = len(self._joints)
+        shapes = body.position.shape, body.velocity.shape, body.gyro.shape, body.quaternion.shape
+        if shapes != ((count,), (count,), (3,), (4,)):
+            raise InputError(f"leg odometry: joints, their speeds, gyro and attitude have the shapes {shapes}")
+        finite = np.isfinite(np.concatenate([body.position, body.velocity, body.gyro, body.quaternion])).all()
         if not finite or not 0.5 < np.linalg.norm(body.quaternion) < 2.0:
             raise InputError(f"leg odometry: joints or IMU at {body.stamp_ns} ns make no sense")
 
@@ -114,18 +120,19 @@ class LegOdometry:
         roll, pitch, yaw = lean(posture.torso_rotation)
         if dt > 0:
             blend = _blend(dt, self._config.velocity_time_s)
-            self._velocity += blend * ((torso - self._torso)[:2] / dt - self._velocity)
+            # smoothed in the body's axes: in map's a body that turns would seem to slide aside
+            along = Pose2(0.0, 0.0, -yaw).apply((torso - self._torso)[:2] / dt)
+            self._velocity += blend * (along - self._velocity)
             self._turn_rate += blend * (wrap_angle(yaw - self._torso_yaw) / dt - self._turn_rate)
         self._torso, self._torso_yaw = torso, yaw
-        c, s = math.cos(yaw), math.sin(yaw)
-        vx, vy = self._velocity
+        vx, vy = self._velocity.tolist()
         assert self._stamp_ns is not None
         return EgoState(
             stamp_ns=self._stamp_ns,
             pose=Pose2(float(torso[0]), float(torso[1]), yaw),
-            speed=float(c * vx + s * vy),
+            speed=vx,
             yaw_rate=float(self._turn_rate),
-            lateral_speed=float(c * vy - s * vx),
+            lateral_speed=vy,
             roll=roll,
             pitch=pitch,
             rise=float(torso[2] - self._ground) - self.nominal_height,
