@@ -60,13 +60,6 @@ def test_one_vehicle_is_not_a_car_and_a_truck() -> None:
     assert labels == [ObjectClass.TRUCK, ObjectClass.PEDESTRIAN]
 
 
-def test_velocities_can_be_left_to_the_tracker() -> None:
-    heat, box = grids()
-    put(heat, box, ObjectClass.CAR, 40, 20, velocity=(3.0, -1.0))
-    (found,) = decode_objects(heat, box, EXTENT, DecodeConfig(velocities=False))
-    assert (found.vx, found.vy) == (0.0, 0.0)
-
-
 def test_things_without_a_front_have_no_velocity() -> None:
     heat, box = grids()
     put(heat, box, ObjectClass.BARRIER, 30, 30, velocity=(5.0, 5.0))

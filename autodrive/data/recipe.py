@@ -45,6 +45,7 @@ class DataSet:
 DATA_SETS = (
     DataSet("car_train", "car", ("brook", "harbor"), 5000, 1),
     DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 2500, 2),
+    DataSet("humanoid_train_tasks", "humanoid", ("brook", "harbor"), 2130, 3),
     DataSet("car_val", "car", ("summit",), 300, 900001),
     DataSet("humanoid_val", "humanoid", ("summit",), 300, 900002),
 )
@@ -115,8 +116,12 @@ def release(
     frames: int | None = None,
     progress: Progress | None = None,
     threads: int = 2,
+    start: Path | None = None,
 ) -> Path:
-    """Export a checkpoint, score the exported file on the validation folders, and state it all in the manifest."""
+    """Export a checkpoint, score the exported file on the validation folders, and state it all in the manifest.
+
+    ``start`` is the manifest of the network that the run went on from.
+    """
     network = VisionNetwork()
     done = load_weights(checkpoint, network)
     folders = sorted(
@@ -128,6 +133,7 @@ def release(
         "seed": done.seed,
         "code_revision": code_revision(),
         "torch": str(torch.__version__),
+        "went_on_from_sha256": load_manifest(start).sha256 if start else "",
         "data": describe_samples(folders),
     }
     path = export_network(network, out, training)

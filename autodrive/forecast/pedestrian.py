@@ -22,14 +22,39 @@ def pedestrian_ways(view: View, cfg: ForecastConfig) -> list[Way]:
     walking = speed >= cfg.standing_speed
     course = view.pose.copy()
     course[:, 2] = np.where(walking, np.arctan2(view.velocity[:, 1], view.velocity[:, 0]), view.pose[:, 2])
-    ways: list[Way] = [
-        (0.7 * walking, motion.constant_velocity(course, view.velocity, t)),
-        (np.where(walking, 0.2, 0.85), motion.braking(course, speed * walking, 2.0, t)),
-        (0.1 * ~walking, motion.ahead(course, motion.speeding_up(speed, np.ones_like(speed), 1.0, t))),
-    ]
+    onward = np.where(walking, 0.7, 0.0)
+    stopping = np.where(walking, 0.2, 0.85)
+    ways: list[Way] = []
     if view.line is not None:
-        ways.append(_crossing_way(view, view.line, course[:, 2], speed * walking, cfg))
-    return ways
+        stroll, along = _strolling_way(view, view.line, course[:, 2], cfg)
+        stroll = stroll * walking
+        ways.append((0.55 * stroll, along))
+        cross, across = _crossing_way(view, view.line, course[:, 2], speed * walking, cfg)
+        ways.append((cross * (1.0 - 0.5 * stroll), across))
+        onward = onward - 0.55 * stroll
+        # halting in the middle of the lane in front of a car is rare
+        stopping = np.where(walking & (np.abs(view.d) < cfg.lane_edge_m), 0.1, stopping)
+    return [
+        (onward, motion.constant_velocity(course, view.velocity, t)),
+        (stopping, motion.braking(course, speed * walking, 2.0, t)),
+        (0.1 * ~walking, motion.ahead(course, motion.speeding_up(speed, np.ones_like(speed), 1.0, t))),
+        *ways,
+    ]
+
+
+def _strolling_way(view: View, line: RouteLine, course: Array, cfg: ForecastConfig) -> Way:
+    """Going on along the road at the same distance from it, for who is beside the lane and heads along it.
+
+    A velocity that is a few degrees off leads over seconds into the lane, and seen from afar most are: people on a
+    pavement keep to it. The weight is 1 for who heads along the road and 0 for who clearly heads across.
+    """
+    angle = np.abs(np.arcsin(np.clip(np.sin(course - line.heading(view.s)), -1.0, 1.0)))
+    weight = np.clip((cfg.across_angle - angle) / (cfg.across_angle - cfg.along_angle), 0.0, 1.0)
+    beside = (np.abs(view.d) > cfg.lane_edge_m) & (view.s > line.s[0]) & (view.s < line.s[-1])
+    backwards = np.cos(course - line.heading(view.s)) < 0
+    speed = np.hypot(view.velocity[:, 0], view.velocity[:, 1]) * np.where(backwards, -1.0, 1.0)
+    lateral = np.repeat(view.d[:, None], len(view.t), axis=1)
+    return weight * beside, motion.along_route(line, view.s[:, None] + speed[:, None] * view.t, lateral, backwards)
 
 
 def _crossing_way(view: View, line: RouteLine, course: Array, speed: Array, cfg: ForecastConfig) -> Way:

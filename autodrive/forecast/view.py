@@ -41,6 +41,9 @@ class ForecastConfig:
     road_edge_m: float = 7.0
     walking_speed: float = 1.4
     crosswalk_reach_m: float = 4.0
+    lane_edge_m: float = 1.7  # from the middle of the ego's lane: who walks beyond may be on a pavement
+    along_angle: float = 0.4  # rad: within this of the road's direction a walker goes along it, ...
+    across_angle: float = 0.65  # ... beyond this across
     merge_m: float = 0.4
 
 

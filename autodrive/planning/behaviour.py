@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,20 @@ from autodrive.planning.config import PlannerConfig
 from autodrive.planning.ground_memory import GroundMemory
 from autodrive.planning.obstacles import is_static
 from autodrive.planning.reference_path import ReferencePath
-from autodrive.scene import ROAD_USERS, EgoState, Forecast, ObjectClass, TrackedObject
+from autodrive.scene import ROAD_USERS, VEHICLES, EgoState, Forecast, ObjectClass, TrackedObject
 
-MOVED_SPEED = 1.2  # a track that was once faster than this is traffic, not a parked car
+MOVED_SPEED = 1.2  # a track that was faster than this ...
+MOVED_NS = 800_000_000  # ... for so long is traffic, not a parked car: seen from afar, parked cars seem to jump
+MOVED_RANGE_M = 25.0
+WAVER_S = 0.6  # who stood within this time may stand still
 FORGET_S = 5.0
 CLEAR_NS = 800_000_000  # estimates from afar are noisy: what makes a car a parked one must last
 LANE_HALF_M = 1.65
+CROSSWALK_REACH_M = 8.0  # people further than this from the route do not matter yet
+KERB_M = 2.6  # who stands this near to the route may be about to cross, ...
+KERB_WAIT_S = 1.5  # ... and has so long to begin
+SAME_CROSSWALK_M = 4.0
+LEFT_S = 0.8  # who will have left the lane so soon no longer claims it
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,9 @@ class _History:
     seen_ns: int
     moved: bool
     rest_since_ns: int
+    slow_ns: int  # when it was last slow, or too far to tell
+    still_ns: int  # when it last stood; who is new may
+    vehicle: bool
     passable: bool = False
     clear_since_ns: int | None = None
 
@@ -44,6 +56,7 @@ class Behaviour:
         self._config = config
         self._history: dict[int, _History] = {}
         self._last_ns: int | None = None
+        self._offered: float | None = None
         self.waited_s = 0.0
         self.patience_s = 0.0
 
@@ -58,15 +71,23 @@ class Behaviour:
             self.waited_s = 0.0
             self.patience_s = max(self.patience_s - dt / 2, 0.0)
         for forecast in forecasts:
-            self._observe_track(ego.stamp_ns, forecast.track)
+            self._observe_track(ego, forecast.track)
         oldest = ego.stamp_ns - int(FORGET_S * 1e9)
         self._history = {k: h for k, h in self._history.items() if h.seen_ns >= oldest}
 
-    def _observe_track(self, now_ns: int, track: TrackedObject) -> None:
-        history = self._history.setdefault(track.track_id, _History(now_ns, False, now_ns))
+    def _observe_track(self, ego: EgoState, track: TrackedObject) -> None:
+        now_ns = ego.stamp_ns
+        history = self._history.setdefault(
+            track.track_id, _History(now_ns, False, now_ns, now_ns, now_ns, track.label in VEHICLES)
+        )
         history.seen_ns = now_ns
-        history.moved |= track.speed > MOVED_SPEED
-        if not is_static(track):
+        near = math.hypot(track.x - ego.pose.x, track.y - ego.pose.y) < MOVED_RANGE_M
+        if not near or track.speed <= MOVED_SPEED:
+            history.slow_ns = now_ns
+        history.moved |= now_ns - history.slow_ns >= MOVED_NS
+        if is_static(track):
+            history.still_ns = now_ns
+        else:
             history.rest_since_ns = now_ns
 
     def may_pass(self, track: TrackedObject, d: float, before_junction: bool) -> bool:
@@ -97,6 +118,13 @@ class Behaviour:
         if history.clear_since_ns is not None and self._last_ns - history.clear_since_ns >= CLEAR_NS:
             return True
         return rest_s > config.pass_wait_s and self.waited_s > config.pass_wait_s
+
+    def wavering(self) -> frozenset[int]:
+        """Vehicles (track ids) that stood a moment ago: what seems to move may be the noise of their speed estimate."""
+        if self._last_ns is None:
+            return frozenset()
+        since = self._last_ns - int(WAVER_S * 1e9)
+        return frozenset(k for k, h in self._history.items() if h.vehicle and h.still_ns >= since)
 
     def is_traffic(self, track: TrackedObject) -> bool:
         """Whether a track was ever seen driving."""
@@ -131,6 +159,7 @@ class Behaviour:
         stop, reason = np.inf, ""
         walkers = [f.track for f in forecasts if f.track.label == ObjectClass.PEDESTRIAN]
         crosswalks = ground.crosswalks(ego_s)
+        self._offer(ego_s, crosswalks)
         if not walkers or not crosswalks:
             return Rules(cap, stop, reason)
         points = np.array([(w.x, w.y) for w in walkers])
@@ -139,24 +168,43 @@ class Behaviour:
             points + 0.5 * np.array([(w.vx, w.vy) for w in walkers]), ego_s - 10.0, ego_s + 50.0
         )
         speed_d = (ahead[1] - wd) / 0.5
+        going = np.where(wd > 0, speed_d, -speed_d)
+        coming = (np.abs(wd) < LANE_HALF_M) | ((np.abs(wd) < CROSSWALK_REACH_M) & (going < 0.4))
         for start, end in crosswalks:
-            near = (ws > start - 2.0) & (ws < end + 2.0) & (np.abs(wd) < 8.0)
+            near = (ws > start - 2.0) & (ws < end + 2.0) & coming
             if start - front < ego_s - 0.5 or not near.any():
                 continue
             cap[(s >= start - front - 3.0) & (s <= end)] = min(config.crosswalk_speed, base_cap)
             line = start - front - 1.0
             stoppable = ego.speed**2 / (2 * config.hard_deceleration) < max(line - ego_s, 0.0) + 1.5
-            claim = [w for w, n, d, v in zip(walkers, near, wd, speed_d, strict=True) if n and self._claims(d, v)]
+            offered = self._offered is not None and abs(start - self._offered) < SAME_CROSSWALK_M
+            claim = [
+                w
+                for w, n, d, v in zip(walkers, near, wd, speed_d, strict=True)
+                if n and _claims(float(d), float(v), offered)
+            ]
             if claim and stoppable and line < stop:
                 stop, reason = max(line, ego_s), f"give way at crosswalk to track {claim[0].track_id}"
         return Rules(cap, stop, reason)
 
-    def _claims(self, d: float, speed_d: float) -> bool:
-        """Whether a pedestrian at offset ``d`` moving across at ``speed_d`` is on our lane or about to step on it."""
-        towards = -speed_d if d > 0 else speed_d
-        if abs(d) < LANE_HALF_M:
-            return towards > -0.4 or abs(d) < 1.2
-        if towards > 0.4:
-            return (abs(d) - LANE_HALF_M) / towards < 3.0
-        # somebody who stands at the kerb gets a chance to go, then we do
-        return abs(d) < 2.6 and abs(speed_d) < 0.25 and self.waited_s < 1.5
+    def _offer(self, ego_s: float, crosswalks: list[tuple[float, float]]) -> None:
+        """Remember the crosswalk before which the body has waited: those at its kerb have had their chance."""
+        if self.waited_s < KERB_WAIT_S:
+            return
+        front = ego_s + self._config.footprint.front
+        near = [start for start, end in crosswalks if start - 8.0 < front < end]
+        self._offered = near[0] if near else self._offered
+
+
+def _claims(d: float, speed_d: float, offered: bool) -> bool:
+    """Whether a pedestrian at offset ``d`` moving across at ``speed_d`` is on our lane or about to step on it.
+
+    ``offered``: the body has waited before this crosswalk already.
+    """
+    towards = -speed_d if d > 0 else speed_d
+    if abs(d) < LANE_HALF_M:
+        return towards > -0.4 or (LANE_HALF_M - abs(d)) / -towards > LEFT_S
+    if towards > 0.4:
+        return (abs(d) - LANE_HALF_M) / towards < 3.0
+    # somebody who stands at the kerb gets a chance to go, then we do
+    return abs(d) < KERB_M and abs(speed_d) < 0.25 and not offered

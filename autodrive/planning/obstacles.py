@@ -55,11 +55,13 @@ def gather_obstacles(
     *,
     near: Callable[[Array], Array],
     margin_scale: Mapping[int, float],
+    wavering: frozenset[int] = frozenset(),
 ) -> Obstacles:
     """Lay out all modes that come ``near`` the route (a function of points (K, 2) -> bool (K,)).
 
     Left out: what the body itself covers (ghosts), followers in the own lane (theirs is the duty to keep clear) and
-    modes less likely than ``risk_probability``. ``margin_scale`` scales the margins per track id.
+    modes less likely than ``risk_probability``. ``margin_scale`` scales the margins per track id; tracks (ids) that are
+    ``wavering`` between standing and moving are expected to do either.
     """
     tracks: list[TrackedObject] = []
     rows: list[tuple[Array, int, float, bool, bool]] = []
@@ -70,7 +72,7 @@ def gather_obstacles(
         standing = is_static(track)
         best = max((mode.probability for mode in forecast.modes), default=0.0)
         used = False
-        for mode, rests in _modes(forecast, standing):
+        for mode, rests in _modes(forecast, standing, track.track_id in wavering):
             if mode.probability < config.risk_probability:
                 continue
             poses = _resample_mode(track, mode, forecast.dt, times)
@@ -95,12 +97,12 @@ def gather_obstacles(
     )
 
 
-def _modes(forecast: Forecast, standing: bool) -> list[tuple[ForecastMode, bool]]:
-    """The forecast's modes, and whether each rests; what stands now also has one that goes on standing."""
+def _modes(forecast: Forecast, standing: bool, wavering: bool) -> list[tuple[ForecastMode, bool]]:
+    """The forecast's modes, and whether each rests; what stands, or may, also has one that goes on standing."""
     track = forecast.track
-    if not standing:
-        return [(mode, False) for mode in forecast.modes]
     rest = ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]]))
+    if not standing:
+        return [(rest, True)] * wavering + [(mode, False) for mode in forecast.modes]
     moving = [m for m in forecast.modes if np.hypot(m.poses[-1, 0] - track.x, m.poses[-1, 1] - track.y) > REST_SHIFT_M]
     return [(rest, True)] + [(mode, False) for mode in moving]
 

@@ -97,7 +97,9 @@ class Planner:
 
         scale = dict.fromkeys(self._memory.yields_to if self._memory else (), config.yield_margin_scale)
         scale |= self._behaviour.margin_scale(forecasts)
-        return gather_obstacles(ego, forecasts, times, config, near=near, margin_scale=scale)
+        return gather_obstacles(
+            ego, forecasts, times, config, near=near, margin_scale=scale, wavering=self._behaviour.wavering()
+        )
 
     def _with_detours(
         self,
@@ -112,12 +114,14 @@ class Planner:
         free = self._ground.free_along(paths.s, paths.d, config.ground.half_width)
         leave_lane = True
         blockage = detours.find_blockage(conflicts, self._free_blocked(paths, free)[1], config)
-        if blockage is not None:
+        people = detours.find_people(conflicts, obstacles, config)
+        # who is passed long before the blockage is reached gets room first
+        if people is not None and (blockage is None or people.start < blockage.start - config.shifts.merge_gap):
+            blockage, leave_lane = people, False
+        elif blockage is not None:
             junctions = self._ground.stop_lines(ego_s) + [start for start, _ in self._ground.crosswalks(ego_s)]
             behaviour = self._behaviour
             leave_lane = detours.may_leave_lane(reference, blockage, obstacles, behaviour, junctions, config)
-        elif (blockage := detours.find_people(conflicts, obstacles, config)) is not None:
-            leave_lane = False
         else:
             blockage = detours.find_slow_cyclist(reference, obstacles, ego_s, self._speed_limit, config)
         if blockage is None:

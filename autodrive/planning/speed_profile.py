@@ -65,7 +65,9 @@ def roll_out(
     dt, braking = config.dt, config.comfortable_deceleration
     out = np.zeros((3, count, steps))
     s, v = np.full(count, start_s), np.full(count, speed)
-    a = np.clip(np.full(count, acceleration), -policies.deceleration, policies.acceleration)
+    # the brakes that hold a standing body are no deceleration that would have to be unwound
+    before = max(acceleration, 0.0) if speed < config.standstill else acceleration
+    a = np.clip(np.full(count, before), -policies.deceleration, policies.acceleration)
     last = limit.shape[1] - 1.001
     standing = np.zeros(1)
     for k in range(steps):

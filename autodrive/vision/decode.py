@@ -41,15 +41,11 @@ PAINT = (GroundClass.LANE_MARKING, GroundClass.CROSSWALK, GroundClass.STOP_LINE)
 
 @dataclass(frozen=True, slots=True)
 class DecodeConfig:
-    """``score_threshold`` of objects, ``paint_threshold`` of marking points, and at most ``max_objects`` of them.
-
-    Without ``velocities`` objects carry none, and the tracker derives motion from positions alone.
-    """
+    """``score_threshold`` of objects, ``paint_threshold`` of marking points, and at most ``max_objects`` of them."""
 
     score_threshold: float = 0.15
     paint_threshold: float = 0.5
     max_objects: int = 100
-    velocities: bool = True
 
 
 @dataclass(slots=True)
@@ -103,7 +99,7 @@ def decode_objects(heat: Grid, box: Grid, extent: GridExtent, config: DecodeConf
         length, width, height = np.clip(np.exp(np.clip(values[LOG_SIZE], -4, 4)), *SIZE_LIMITS_M).tolist()
         directed = label in ROAD_USERS
         yaw = decode_yaw(values[AXIS], values[RAY], math.atan2(centre_y, centre_x), directed)
-        vx, vy = values[VELOCITY].tolist() if directed and config.velocities else (0.0, 0.0)
+        vx, vy = values[VELOCITY].tolist() if directed else (0.0, 0.0)
         objects.append(DetectedObject(label, score, x, y, float(values[Z][0]), yaw, length, width, height, vx, vy))
         if len(objects) == config.max_objects:
             break

@@ -33,8 +33,7 @@ class PerceiverConfig:
     Training pairs are 0.4 to 0.6 s apart.
     """
 
-    # the shipped weights' velocity head says zero whatever it sees (docs/training.md): worse than saying nothing
-    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(velocities=False))
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
     memory_s: float = 0.5
     memory_range_s: tuple[float, float] = (0.35, 0.65)
 

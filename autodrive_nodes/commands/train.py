@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
         checkpoint = train(config, make_validator(args.data, rigs), report)
     draw_curves(args.out)
-    manifest = _release_with_bar(release, checkpoint, args.data, rigs, args.out)
+    manifest = _release_with_bar(partial(release, start=args.start), checkpoint, args.data, rigs, args.out)
     sys.stdout.write(f"{manifest}\n")
     return 0
 
