@@ -6,7 +6,7 @@ objects in front cost confidence, not correctness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +18,7 @@ from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Rig, projection
 from autodrive.scene import TrackedObject
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
 # upper ends of the hues [deg] that belong to a name; red goes round through zero
@@ -29,6 +30,8 @@ BLACK_VALUE, WHITE_VALUE = 0.13, 0.50  # of the brightest hundredth of the image
 BROWN_HUES, BROWN_SATURATION, BROWN_VALUE = (16.0, 52.0), 0.80, 0.80
 # the middle of a box: its edges are its neighbours', and tracked sizes are not exact
 CORE = 0.62
+AROUND = 1.7  # and so far around it is looked for what shows through
+BACKGROUND, LEAST_CONTRAST = 0.8, 0.15
 MIN_PIXELS = 12
 ENOUGH_PIXELS = 60
 NEAR_M = 0.25
@@ -54,32 +57,30 @@ def name_colours(
     found: dict[int, Colour] = {}
     counts: dict[int, int] = {}
     for k, image in enumerate(images):
-        owner = _owners(tracks, base_from_map, intrinsics[k], extrinsics[k])
-        for index in np.unique(owner[owner >= 0]):
-            pixels = image[owner == index]
-            track = tracks[int(index)]
+        names = colour_of_pixels(image.reshape(-1, 3), bright).reshape(NETWORK_HEIGHT, NETWORK_WIDTH)
+        for index, core, around in _regions(tracks, base_from_map, intrinsics[k], extrinsics[k]):
+            track_id, pixels = tracks[index].track_id, int(core.sum())
             # the camera that shows most of it decides
-            if len(pixels) >= MIN_PIXELS and len(pixels) > counts.get(track.track_id, 0):
-                found[track.track_id] = _vote(pixels, bright)
-                counts[track.track_id] = len(pixels)
+            if pixels >= MIN_PIXELS and pixels > counts.get(track_id, 0):
+                found[track_id] = _vote(names[core], names[around])
+                counts[track_id] = pixels
     return found
 
 
-def _owners(
+def _regions(
     tracks: Sequence[TrackedObject], base_from_map: Pose2, intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Which track's core each pixel (H, W) shows; -1 for none, and for what a nearer object may hide."""
-    owner = np.full((NETWORK_HEIGHT, NETWORK_WIDTH), -1, np.int64)
+) -> Iterator[tuple[int, Mask, Mask]]:
+    """Per track that is in view: its index, its core, and what surrounds it, without what stands in front."""
     distance = [np.hypot(*base_from_map.apply(np.array([t.x, t.y]))) for t in tracks]
-    for index in np.argsort(distance, kind="stable")[::-1]:
-        outline = _silhouette(tracks[index], base_from_map, intrinsics, matrix, 1.0)
-        core = _silhouette(tracks[index], base_from_map, intrinsics, matrix, CORE)
-        if outline is None or core is None:
+    hidden = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), bool)
+    for index in np.argsort(distance, kind="stable").tolist():
+        shapes = [_silhouette(tracks[index], base_from_map, intrinsics, matrix, scale) for scale in (CORE, 1.0, AROUND)]
+        if any(shape is None for shape in shapes):
             continue
+        core, outline, around = (_filled(shape) for shape in shapes if shape is not None)
+        yield index, core & ~hidden, around & ~outline & ~hidden
         # what stands in front hides with its whole outline, and is believed only in its middle
-        owner[_filled(outline)] = -1
-        owner[_filled(core)] = index
-    return owner
+        hidden |= outline
 
 
 def _silhouette(
@@ -102,17 +103,21 @@ def _silhouette(
     return cv2.convexHull(np.round(np.clip(pixels, -2000, 2000)).astype(np.int32))
 
 
-def _filled(outline: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _filled(outline: NDArray[np.int32]) -> Mask:
     mask = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), np.uint8)
     cv2.fillConvexPoly(mask, outline, 1)
     return mask.astype(bool)
 
 
-def _vote(pixels: NDArray[np.uint8], bright: float) -> Colour:
-    names = colour_of_pixels(pixels, bright)
-    count = np.bincount(names, minlength=len(COLOURS))
-    best = int(count.argmax())
-    return Colour(COLOURS[best], float(count[best] / len(pixels)) * min(1.0, len(pixels) / ENOUGH_PIXELS))
+def _vote(core: NDArray[np.int64], around: NDArray[np.int64]) -> Colour:
+    """The name that the core has more of than its surroundings: boxes are not exact, and show what is behind them."""
+    inside = np.bincount(core, minlength=len(COLOURS)) / len(core)
+    outside = np.bincount(around, minlength=len(COLOURS)) / max(len(around), 1)
+    own = np.maximum(inside - BACKGROUND * outside, 0.0)
+    if own.sum() < LEAST_CONTRAST:  # like its surroundings all over
+        own = inside
+    best = int(own.argmax())
+    return Colour(COLOURS[best], float(own[best] / own.sum()) * min(1.0, len(core) / ENOUGH_PIXELS))
 
 
 def colour_of_pixels(pixels: NDArray[np.uint8], bright: float) -> NDArray[np.int64]:
