@@ -35,6 +35,7 @@ _TICK_NS = round(TICK_S * 1e9)
 _FRAME_TICKS = 5
 _PEOPLE_STREAM = 0x9E0
 _MOST_PEOPLE = 8
+_PERSON_FREE_M = 1.5  # nobody stands that near to where the robot starts
 _GAIT_STEPS = 10
 _LOAD_FRICTION = (1.0, 0.02, 0.001)
 
@@ -136,7 +137,9 @@ class HallWorld:
         add_hall(spec, hall, appearance)
         for k, load in enumerate(task_hall.loads):
             _add_load(spec, k, load)
-        people = hall.people[:_MOST_PEOPLE] if self._with_people else ()
+        start = task_hall.start
+        apart = [p for p in hall.people if math.hypot(p.x - start.x, p.y - start.y) > _PERSON_FREE_M]
+        people = apart[:_MOST_PEOPLE] if self._with_people else []
         self._pool = ActorPool({ObjectClass.PEDESTRIAN: len(people)})
         self._pool.add_to(spec)
         self._model = spec.compile()
