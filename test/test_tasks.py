@@ -64,7 +64,7 @@ class Puppet:
         self.drops = False
         self.states: list[TaskState] = []
         self._arm_s = 0.0
-        self.run(0.5)  # what is seen is believed after a moment
+        self.run(0.9)  # what is seen is believed after a moment
 
     def _answer(self, outcome: Outcome, scene: Scene) -> Outcome:
         self.scenes.append(scene)
@@ -138,7 +138,7 @@ def test_going_somewhere_ends_before_the_thing_and_facing_it() -> None:
 def test_nothing_moves_before_the_scene_is_understood_and_a_question_moves_nothing() -> None:
     question = Question("which one?", (1, 3))
     puppet = Puppet({"go": question})
-    puppet.run(2.0, "go")
+    puppet.run(4.0, "go")
     assert puppet.executive.report.state == "question"
     assert puppet.executive.report.says == "which one?"
     assert puppet.pose == Pose2(0.0, 0.0, 0.0)
@@ -229,7 +229,7 @@ def test_following_keeps_its_distance_and_ends_when_the_person_is_lost() -> None
 
 def seen_for_a_while(memory: SceneMemory, start_s: float, tracks: list[TrackedObject], colours=None) -> None:
     """Tracks are believed when they have lasted a moment."""
-    for k in range(5):
+    for k in range(8):
         memory.update(start_s + k * 0.1, Pose2(0, 0, 0), tracks, colours or {})
 
 
@@ -243,7 +243,7 @@ def test_what_flickers_is_not_believed() -> None:
 def test_a_thing_keeps_its_id_when_the_tracker_gives_it_another() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX], {2: Colour("red", 1.0)})
-    memory.update(0.6, Pose2(0, 0, 0), [], {})
+    memory.update(0.9, Pose2(0, 0, 0), [], {})
     seen_for_a_while(memory, 3.0, [replace(BOX, track_id=77, x=3.1)], {77: Colour("red", 1.0)})
     (found,) = memory.objects()
     assert (found.track_id, found.colour, found.x) == (2, "red", 3.1)
@@ -253,7 +253,7 @@ def test_a_thing_keeps_its_id_when_the_tracker_gives_it_another() -> None:
 def test_what_is_gone_is_forgotten_where_cameras_look_and_kept_where_they_do_not() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX, replace(BOX, track_id=9, x=0.4, y=0.0)])
-    for k in range(5, 80):
+    for k in range(8, 80):
         memory.update(k * 0.1, Pose2(0, 0, 0), [], {})
     assert [o.track_id for o in memory.objects()] == [9], "the near one lies below the cameras"
 

@@ -135,7 +135,8 @@ class Executive:
         text, since = self._asked
         scene = Scene(view.ego.pose, view.objects, self._home, self._held)
         outcome = self._understand(text, scene, self._context)
-        if isinstance(outcome, Refusal) and outcome.cause == Cause.NOT_FOUND and view.now_s - since < LOOK_AROUND_S:
+        unsure = isinstance(outcome, Question) or (isinstance(outcome, Refusal) and outcome.cause == Cause.NOT_FOUND)
+        if unsure and view.now_s - since < LOOK_AROUND_S:
             if self.report.text != text:
                 self.report = Report(text, RUNNING, "I look for it")
             return

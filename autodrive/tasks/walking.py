@@ -16,8 +16,10 @@ SETTLED_S = 0.6
 MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
 FOLLOW_M = 1.3
 LOST_S = 4.0
-STUCK_S = 25.0
-PROGRESS_M = 0.25
+STUCK_S = 20.0
+PROGRESS_M = 0.15
+# who comes no nearer for so long has come as near as there is room, if it is as near as this
+SETTLE_FOR_S, SETTLE_FOR_M, SETTLE_FOR_RAD = 6.0, 0.75, 0.5
 
 
 class Arrival:
@@ -42,8 +44,10 @@ class Arrival:
             self._goal, self._best = goal, math.inf
         if (remaining := distance + 0.3 * turn) < self._best - PROGRESS_M:
             self._best, self._best_s = remaining, view.now_s
+        waited = view.now_s - self._best_s
         arrived = self._there_since is not None and view.now_s - self._there_since >= SETTLED_S
-        stuck = not arrived and distance > NEAR_M and view.now_s - self._best_s > STUCK_S
+        arrived |= waited > SETTLE_FOR_S and distance < SETTLE_FOR_M and turn < SETTLE_FOR_RAD and still
+        stuck = not arrived and distance > NEAR_M and waited > STUCK_S
         return arrived, f"I found no way nearer than {distance:.1f} m" if stuck else ""
 
 
