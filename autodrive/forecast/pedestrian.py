@@ -32,8 +32,10 @@ def pedestrian_ways(view: View, cfg: ForecastConfig) -> list[Way]:
         cross, across = _crossing_way(view, view.line, course[:, 2], speed * walking, cfg)
         ways.append((cross * (1.0 - 0.5 * stroll), across))
         onward = onward - 0.55 * stroll
-        # halting in the middle of the lane in front of a car is rare
-        stopping = np.where(walking & (np.abs(view.d) < cfg.lane_edge_m), 0.1, stopping)
+        # who has crossed the middle of the lane hardly ever halts before it is left
+        away = np.sin(course[:, 2] - view.line.heading(view.s)) * np.sign(view.d) > 0.7
+        leaving = walking & away & (np.abs(view.d) > 0.5) & (np.abs(view.d) < cfg.lane_edge_m)
+        stopping = np.where(leaving, 0.1, stopping)
     return [
         (onward, motion.constant_velocity(course, view.velocity, t)),
         (stopping, motion.braking(course, speed * walking, 2.0, t)),

@@ -98,13 +98,13 @@ class PlannerConfig:
     # kinematics and comfort
     max_speed: float = 13.9
     lateral_acceleration: float = 2.3
-    acceleration: float = 2.0  # nuPlan counts up to 2.4 as comfortable, and a jerk of 4.1 m/s3
+    acceleration: float = 1.8
     approach_deceleration: float = 1.8  # before bends and caps
     comfortable_deceleration: float = 2.0
     normal_deceleration: float = 3.0
     firm_deceleration: float = 4.5
     hard_deceleration: float = 6.0
-    jerk: float = 4.0
+    jerk: float = 2.5
     brake_jerk: float = 6.0
     hard_jerk: float = 40.0
     max_path_curvature: float = 0.20  # 5 m radius; the wheels allow 3.8 m
