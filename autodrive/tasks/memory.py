@@ -20,7 +20,7 @@ SAME_PERSON_M = 1.2
 PERSON_FORGOTTEN_S = 3.0
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 CERTAIN_WITHIN_M = (1.0, 4.0)
-MIN_AGE_S, MIN_SCORE = 0.6, 0.35
+MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
 
 
