@@ -60,6 +60,20 @@ def test_nobody_is_expected_to_halt_in_the_lane_before_the_car() -> None:
     assert stays < CONFIG.probability_threshold
 
 
+@pytest.mark.parametrize(("yaw", "rate"), [(np.pi - 0.12, 0.0), (np.pi, 0.1), (np.pi + 0.1, 0.1)])
+def test_an_oncoming_car_is_expected_to_keep_its_lane(yaw: float, rate: float) -> None:
+    car = replace(CAR, x=35.0, y=3.5, yaw=yaw, vx=7 * np.cos(yaw), vy=7 * np.sin(yaw), yaw_rate=rate)
+    (found,) = forecast((car,), ego(speed=6.0), ROUTE, None)
+    astray = [mode.probability for mode in found.modes if np.abs(mode.poses[:, 1]).min() < 2.0]
+    assert max(astray, default=0.0) < CONFIG.probability_threshold
+
+
+def test_one_that_swings_across_is_expected_across() -> None:
+    car = replace(CAR, x=20.0, y=3.5, yaw=np.pi + 0.35, vx=-5.0, vy=-1.8, yaw_rate=0.4)
+    (found,) = forecast((car,), ego(speed=6.0), ROUTE, None)
+    assert sum(mode.probability for mode in found.modes if np.abs(mode.poses[:, 1]).min() < 2.0) > 0.5
+
+
 def standing(track: TrackedObject) -> Forecast:
     return Forecast(track, 0.5, (ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]])),))
 
@@ -125,15 +139,15 @@ def test_a_parked_car_that_seems_to_jump_is_no_traffic() -> None:
 
 def test_a_car_that_stood_a_moment_ago_may_go_on_standing() -> None:
     behaviour = Behaviour(CONFIG)
-    for k in range(9):
+    for k in range(12):
         behaviour.observe(ego(0.1 * k), (standing(replace(CAR, vx=2.0)),))
     assert behaviour.wavering() == frozenset()  # it drives
-    behaviour.observe(ego(0.9), (standing(CAR),))
-    behaviour.observe(ego(1.0), (standing(replace(CAR, vx=2.0)),))
+    behaviour.observe(ego(1.2), (standing(CAR),))
+    behaviour.observe(ego(1.3), (standing(replace(CAR, vx=2.0)),))
     assert behaviour.wavering() == {CAR.track_id}
     moving = Forecast(replace(CAR, vx=2.0), 0.5, (ForecastMode(1.0, np.array([[40.0, 0.0, 0.0]])),))
     found = gather_obstacles(
-        ego(1.0),
+        ego(1.3),
         (moving,),
         np.arange(21) * 0.4,
         CONFIG,
@@ -142,6 +156,7 @@ def test_a_car_that_stood_a_moment_ago_may_go_on_standing() -> None:
         wavering=behaviour.wavering(),
     )
     assert found.static.tolist() == [True, False]
+    assert found.hard.tolist() == [True, False]
 
 
 def test_it_sets_off_at_once_whatever_the_brakes_did() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from autodrive.forecast import motion
 from autodrive.forecast.ground import free_probability
-from autodrive.forecast.view import Array, ForecastConfig, View, Way
+from autodrive.forecast.view import Array, ForecastConfig, Mask, View, Way
 from autodrive.localization.route_line import RouteLine
 from autodrive.scene import GroundGrid
 
@@ -26,9 +26,10 @@ def vehicle_ways(view: View, cfg: ForecastConfig) -> list[Way]:
     # a noisy yaw rate at speed would bend the way more than tyres can
     limit = cfg.max_lateral_acceleration / np.maximum(np.abs(v), 1.0)
     rate = np.clip(view.yaw_rate, -limit, limit)
+    keeping = _keeping_lane(view, view.line, rate, cfg) if view.line is not None else np.zeros_like(v)
     ways: list[Way] = [
-        (0.35 * moving, motion.constant_turn(view.pose, v, rate, t)),
-        (0.25 * moving, motion.ahead(view.pose, v[:, None] * t)),
+        (0.35 * moving * (1.0 - 0.8 * keeping), motion.constant_turn(view.pose, v, rate, t)),
+        (0.25 * moving * (1.0 - 0.6 * keeping), motion.ahead(view.pose, v[:, None] * t)),
         (0.12 * moving, motion.braking(view.pose, v, cfg.braking, t)),
         (0.1 * moving, motion.braking(view.pose, v, cfg.slowing, t)),
         (0.92 * ~moving, motion.rest(view.pose, t)),
@@ -40,18 +41,37 @@ def vehicle_ways(view: View, cfg: ForecastConfig) -> list[Way]:
     if view.line is None:
         ways.append((weight, motion.ahead(view.pose, faster)))
     else:
-        ways += _route_ways(view, view.line, weight, faster, cfg)
+        ways += _route_ways(view, view.line, weight, faster, keeping, cfg)
     if view.free is not None:
         ways += [_turn_way(view, view.free, side, cfg) for side in (1.0, -1.0)]
     return ways
 
 
-def _route_ways(view: View, line: RouteLine, weight: Array, faster: Array, cfg: ForecastConfig) -> list[Way]:
+def _near_route(view: View, line: RouteLine, agreement: Array, cfg: ForecastConfig) -> Mask:
+    """Which rows drive along the route or against it, on any lane; ``agreement``: cosine of headings."""
+    near = (np.abs(view.d) < cfg.route_reach_m) & (np.abs(agreement) > np.cos(cfg.route_angle))
+    return np.asarray(near & (view.s > line.s[0]) & (view.s < line.s[-1]))
+
+
+def _keeping_lane(view: View, line: RouteLine, rate: Array, cfg: ForecastConfig) -> Array:
+    """How surely (0..1) each row drives in a lane along the road: it heads along it and hardly turns.
+
+    A heading or yaw rate that is a little off leads over seconds into the next lane, and seen from afar most are.
+    """
+    agreement = np.cos(view.pose[:, 2] - line.heading(view.s))
+    angle = np.arccos(np.clip(np.abs(agreement), 0.0, 1.0))
+    straight = np.clip((cfg.route_angle - angle) / (cfg.route_angle - cfg.lane_angle), 0.0, 1.0)
+    calm = np.clip((cfg.turning_rate - np.abs(rate)) / (cfg.turning_rate - cfg.calm_rate), 0.0, 1.0)
+    return np.asarray(straight * calm * _near_route(view, line, agreement, cfg))
+
+
+def _route_ways(
+    view: View, line: RouteLine, weight: Array, faster: Array, keeping: Array, cfg: ForecastConfig
+) -> list[Way]:
     """Following the route's bends at constant offset, and the ``faster`` way (N, T) [m] of ``weight`` along it."""
     v, t, pose = view.along, view.t, view.pose
     agreement = np.cos(pose[:, 2] - line.heading(view.s))
-    near = (np.abs(view.d) < cfg.route_reach_m) & (np.abs(agreement) > np.cos(cfg.route_angle))
-    near &= (view.s > line.s[0]) & (view.s < line.s[-1])
+    near = _near_route(view, line, agreement, cfg)
     backwards = agreement < 0
     sign = np.where(backwards, -1.0, 1.0)[:, None]
     s, d = view.s[:, None], np.repeat(view.d[:, None], len(t), axis=1)
@@ -63,7 +83,7 @@ def _route_ways(view: View, line: RouteLine, weight: Array, faster: Array, cfg: 
     lateral = np.where((backwards | moving)[:, None], d, d * (1 - ease))
     gather = motion.along_route(line, s + sign * faster, lateral, backwards)
     gather = np.where(near[:, None, None], gather, motion.ahead(pose, faster))
-    return [(0.4 * (moving & near), follow), (weight, gather)]
+    return [((0.4 + 0.4 * keeping) * (moving & near), follow), (weight, gather)]
 
 
 def _turn_way(view: View, free: GroundGrid, side: float, cfg: ForecastConfig) -> Way:

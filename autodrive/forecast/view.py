@@ -32,6 +32,9 @@ class ForecastConfig:
     max_lateral_acceleration: float = 4.0
     route_reach_m: float = 8.0
     route_angle: float = 0.6
+    lane_angle: float = 0.25  # rad: within this of the road's direction a vehicle keeps its lane, unless it turns ...
+    calm_rate: float = 0.15  # ... faster than this [rad/s]
+    turning_rate: float = 0.3
     route_behind_m: float = 30.0
     route_ahead_m: float = 100.0
     turn_radii: tuple[float, ...] = (7.0, 9.5, 12.0)

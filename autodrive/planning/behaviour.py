@@ -17,7 +17,8 @@ from autodrive.scene import ROAD_USERS, VEHICLES, EgoState, Forecast, ObjectClas
 MOVED_SPEED = 1.2  # a track that was faster than this ...
 MOVED_NS = 800_000_000  # ... for so long is traffic, not a parked car: seen from afar, parked cars seem to jump
 MOVED_RANGE_M = 25.0
-WAVER_S = 0.6  # who stood within this time may stand still
+WAVER_S = 1.0  # who stood, or was not yet seen, this time ago ...
+WAVER_SPEED = 3.0  # ... and is slower than this may stand still
 FORGET_S = 5.0
 CLEAR_NS = 800_000_000  # estimates from afar are noisy: what makes a car a parked one must last
 LANE_HALF_M = 1.65
@@ -45,6 +46,7 @@ class _History:
     slow_ns: int  # when it was last slow, or too far to tell
     still_ns: int  # when it last stood; who is new may
     vehicle: bool
+    slow: bool = True  # below WAVER_SPEED
     passable: bool = False
     clear_since_ns: int | None = None
 
@@ -81,6 +83,7 @@ class Behaviour:
             track.track_id, _History(now_ns, False, now_ns, now_ns, now_ns, track.label in VEHICLES)
         )
         history.seen_ns = now_ns
+        history.slow = track.speed < WAVER_SPEED
         near = math.hypot(track.x - ego.pose.x, track.y - ego.pose.y) < MOVED_RANGE_M
         if not near or track.speed <= MOVED_SPEED:
             history.slow_ns = now_ns
@@ -120,11 +123,11 @@ class Behaviour:
         return rest_s > config.pass_wait_s and self.waited_s > config.pass_wait_s
 
     def wavering(self) -> frozenset[int]:
-        """Vehicles (track ids) that stood a moment ago: what seems to move may be the noise of their speed estimate."""
+        """Slow vehicles (track ids) that stood a moment ago: their motion may be the noise of their speed estimate."""
         if self._last_ns is None:
             return frozenset()
         since = self._last_ns - int(WAVER_S * 1e9)
-        return frozenset(k for k, h in self._history.items() if h.vehicle and h.still_ns >= since)
+        return frozenset(k for k, h in self._history.items() if h.vehicle and h.slow and h.still_ns >= since)
 
     def is_traffic(self, track: TrackedObject) -> bool:
         """Whether a track was ever seen driving."""

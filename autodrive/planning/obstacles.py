@@ -61,7 +61,7 @@ def gather_obstacles(
 
     Left out: what the body itself covers (ghosts), followers in the own lane (theirs is the duty to keep clear) and
     modes less likely than ``risk_probability``. ``margin_scale`` scales the margins per track id; tracks (ids) that are
-    ``wavering`` between standing and moving are expected to do either.
+    ``wavering`` between standing and moving count as standing.
     """
     tracks: list[TrackedObject] = []
     rows: list[tuple[Array, int, float, bool, bool]] = []
@@ -69,10 +69,10 @@ def gather_obstacles(
         track = forecast.track
         if _is_own_body(ego, track, config) or _is_follower(ego, track):
             continue
-        standing = is_static(track)
+        standing = is_static(track) or track.track_id in wavering
         best = max((mode.probability for mode in forecast.modes), default=0.0)
         used = False
-        for mode, rests in _modes(forecast, standing, track.track_id in wavering):
+        for mode, rests in _modes(forecast, standing):
             if mode.probability < config.risk_probability:
                 continue
             poses = _resample_mode(track, mode, forecast.dt, times)
@@ -97,12 +97,12 @@ def gather_obstacles(
     )
 
 
-def _modes(forecast: Forecast, standing: bool, wavering: bool) -> list[tuple[ForecastMode, bool]]:
-    """The forecast's modes, and whether each rests; what stands, or may, also has one that goes on standing."""
+def _modes(forecast: Forecast, standing: bool) -> list[tuple[ForecastMode, bool]]:
+    """The forecast's modes, and whether each rests; what stands now also has one that goes on standing."""
     track = forecast.track
-    rest = ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]]))
     if not standing:
-        return [(rest, True)] * wavering + [(mode, False) for mode in forecast.modes]
+        return [(mode, False) for mode in forecast.modes]
+    rest = ForecastMode(1.0, np.array([[track.x, track.y, track.yaw]]))
     moving = [m for m in forecast.modes if np.hypot(m.poses[-1, 0] - track.x, m.poses[-1, 1] - track.y) > REST_SHIFT_M]
     return [(rest, True)] + [(mode, False) for mode in moving]
 

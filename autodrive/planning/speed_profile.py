@@ -80,7 +80,9 @@ def roll_out(
         gap, lead = policies.barrier[:, k] - s, policies.barrier_speed[:, k]
         target = np.minimum(target, safe_speed(gap, lead, braking, config.headway_s))
         wanted = np.clip((target - v) / RESPONSE_S, -policies.deceleration, policies.acceleration)
-        a = np.clip(wanted, a - policies.brake_jerk * dt, a + config.jerk * dt)
+        # easing off the brakes is no jolt that anybody minds: it may be as quick as braking
+        rise = np.where(a < 0, np.minimum(config.brake_jerk * dt, config.jerk * dt - a), config.jerk * dt)
+        a = np.clip(wanted, a - policies.brake_jerk * dt, a + rise)
         faster = np.maximum(v + a * dt, 0.0)
         s = s + (v + faster) / 2 * dt
         a = (faster - v) / dt
