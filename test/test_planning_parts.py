@@ -14,6 +14,7 @@ from autodrive.planning.behaviour import Behaviour
 from autodrive.planning.config import PlannerConfig
 from autodrive.planning.ground_memory import GroundMemory
 from autodrive.planning.obstacles import gather_obstacles
+from autodrive.planning.permanence import Permanence
 from autodrive.planning.reference_path import build_reference_path
 from autodrive.planning.speed_profile import Policies, roll_out, speed_limit
 from autodrive.scene import (
@@ -157,6 +158,24 @@ def test_a_car_that_stood_a_moment_ago_may_go_on_standing() -> None:
     )
     assert found.static.tolist() == [True, False]
     assert found.hard.tolist() == [True, False]
+
+
+def test_people_who_vanish_stay_in_the_plan_for_a_moment() -> None:
+    walker = replace(WALKER, x=8.0, vy=1.2)
+    memory = Permanence()
+    found = forecast((walker,), ego(0.1, 5.0), ROUTE, None)
+    assert memory.complete(ego(0.1, 5.0), found) == found
+    (kept,) = memory.complete(ego(0.6, 5.0), ())
+    assert (kept.track.x, kept.track.y) == (8.0, pytest.approx(walker.y + 0.6))
+    assert kept.modes[0].poses[3, 1] == pytest.approx(found[0].modes[0].poses[5, 1])
+    # the same person under another number is one person
+    again = forecast((replace(walker, track_id=9, y=-1.7, age_s=0.1),), ego(0.7, 5.0), ROUTE, None)
+    assert memory.complete(ego(0.7, 5.0), again) == again
+    assert memory.complete(ego(1.2, 5.0), ()) == ()
+    # what flickers was never there
+    young = forecast((replace(walker, age_s=0.3),), ego(1.3, 5.0), ROUTE, None)
+    memory.complete(ego(1.3, 5.0), young)
+    assert memory.complete(ego(1.4, 5.0), ()) == ()
 
 
 def test_it_sets_off_at_once_whatever_the_brakes_did() -> None:

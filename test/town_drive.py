@@ -144,7 +144,8 @@ def cause_of(plan: Trajectory, tracks: tuple[TrackedObject, ...]) -> str:
     """The plan's reason, with the class of those it gives way to in place of their numbers."""
     if plan.reason.startswith("yield to track"):
         named = {int(part) for part in plan.reason.removeprefix("yield to track ").split(", ")}
-        return "yield: " + "+".join(sorted({t.label.name.lower() for t in tracks if t.track_id in named}))
+        names = sorted({t.label.name.lower() for t in tracks if t.track_id in named})
+        return "yield: " + ("+".join(names) or "lost from sight")
     if plan.reason.startswith("give way at crosswalk"):
         return "crosswalk"
     return "pass" if plan.reason.startswith("pass at") else plan.reason

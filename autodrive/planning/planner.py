@@ -17,6 +17,7 @@ from autodrive.planning.costs import evaluate
 from autodrive.planning.ground_memory import GroundMemory
 from autodrive.planning.obstacles import Obstacles, gather_obstacles
 from autodrive.planning.path_candidates import LateralState, Paths
+from autodrive.planning.permanence import Permanence
 from autodrive.planning.plan_memory import PlanMemory
 from autodrive.planning.policies import build_policies
 from autodrive.planning.reference_path import ReferencePath, build_reference_path
@@ -42,6 +43,7 @@ class Planner:
         self._speed_limit = min(route.speed_limit, self.config.max_speed)
         self._ground = GroundMemory(self._reference, self.config.ground)
         self._behaviour = Behaviour(self.config)
+        self._permanence = Permanence()
         self._ego_s: float | None = None
         self._memory: PlanMemory | None = None
 
@@ -62,6 +64,7 @@ class Planner:
             raise InputError(f"planner: odometry is not finite (x, y, yaw, speed, yaw_rate = {state})")
         ego_s, ego_d, heading = reference.project(ego.pose.x, ego.pose.y, ego.pose.yaw, self._ego_s)
         self._ego_s = ego_s
+        forecasts = self._permanence.complete(ego, forecasts)
         self._behaviour.observe(ego, forecasts)
         self._ground.update(ego, ego_s, free, markings, tuple(f.track for f in forecasts))
 
