@@ -21,6 +21,7 @@ from town_senses import TownSenses
 from tqdm import tqdm
 
 from autodrive.control.controller import Controller
+from autodrive.errors import InputError
 from autodrive.forecast import forecast
 from autodrive.geometry import Pose2
 from autodrive.localization.dead_reckoning import DeadReckoning
@@ -29,7 +30,7 @@ from autodrive.localization.reframe import reframe_forecast, reframe_trajectory
 from autodrive.planning.planner import Planner
 from autodrive.rig import load_rig
 from autodrive.safety.gate import SafetyGate
-from autodrive.scene import ROAD_USERS, EgoState, ObjectClass, Perception, Route, TrackedObject, Trajectory
+from autodrive.scene import ROAD_USERS, Command, EgoState, ObjectClass, Perception, Route, TrackedObject, Trajectory
 from autodrive.sim.car_model import FRONT_OVERHANG_M, LENGTH_M, REAR_OVERHANG_M, WHEELBASE_M, WIDTH_M
 from autodrive.sim.scoring import Score, Scorer
 from autodrive.sim.town import load_town
@@ -83,9 +84,22 @@ class Stack:
         self._reckoning = DeadReckoning(route.start)
         self._tracker, self._aligner = Tracker(), LaneAligner()
         self._planner, self._controller, self._gate = Planner(route=self.route), Controller(), SafetyGate()
+        self._last: tuple[Command, Trajectory, tuple[TrackedObject, ...], EgoState] | None = None
 
     def step(self, sensors: Sensors, perception: Perception):
-        """One tick: the gate's result, the plan, the tracks and the ego as the car believes it to be."""
+        """One tick: the gate's result, the plan, the tracks and the ego as the car believes it to be.
+
+        Where a stage refuses its input, as odometry does in a crash, the gate has what came last.
+        """
+        try:
+            self._last = self._think(sensors, perception)
+        except InputError:
+            if self._last is None:
+                raise
+        command, plan, tracks, ego = self._last
+        return self._gate.filter(command, sensors.stamp_ns, ego.stamp_ns, ego, tracks), plan, tracks, ego
+
+    def _think(self, sensors: Sensors, perception: Perception):
         ego = self._reckoning.update(sensors.stamp_ns, sensors.wheel_speed, float(sensors.gyro[2]), sensors.steering)
         tracks = self._tracker.update(perception, ego)
         free, markings = perception.ground, perception.markings
@@ -96,7 +110,7 @@ class Stack:
         moved = tuple(reframe_forecast(f, shift) for f in forecasts)
         plan = self._planner.plan(replace(ego, pose=aligned), moved, free, markings)
         command = self._controller.step(reframe_trajectory(plan, shift.inverse()), ego)
-        return self._gate.filter(command, ego.stamp_ns, ego.stamp_ns, ego, tracks), plan, tracks, ego
+        return command, plan, tracks, ego
 
 
 def drive(town: str, seed: int, duration_s: float = 60.0, noise: float = 1.0, trace: bool = False) -> Drive:
