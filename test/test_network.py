@@ -10,7 +10,7 @@ from fake_samples import shipped_rig
 from autodrive.data.export import example_inputs
 from autodrive.geometry import Pose2
 from autodrive.rig import projection
-from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS
+from autodrive.vision.layout import BOX_CHANNELS, CHANNELS, GRID_CELLS, MEMORY_CHANNELS
 from autodrive.vision.lift import (
     FEATURE_HEIGHT,
     FEATURE_WIDTH,
@@ -42,7 +42,7 @@ def test_shapes_do_not_depend_on_the_number_of_cameras(network: VisionNetwork, c
     heat, box, ground, features = outputs(network, example_inputs(cameras))
     grid = (GRID_CELLS, GRID_CELLS)
     assert heat.shape == (1, 9, *grid) and ground.shape == (1, 4, *grid)
-    assert box.shape == (1, len(BOX_CHANNELS), *grid) and features.shape == (1, CHANNELS, *grid)
+    assert box.shape == (1, len(BOX_CHANNELS), *grid) and features.shape == (1, MEMORY_CHANNELS, *grid)
     assert heat.min() >= 0 and heat.max() <= 1
 
 
@@ -89,7 +89,12 @@ def test_batched_training_path_equals_the_exported_path(network: VisionNetwork) 
             inputs["memory_dt"],
             inputs["extent"][None],
         )
-    for a, b in ((encoded, features), (out.heat.sigmoid(), heat), (out.box, box), (out.ground.sigmoid(), ground)):
+    for a, b in (
+        (encoded, features[:, :CHANNELS]),
+        (out.heat.sigmoid(), heat),
+        (out.box, box),
+        (out.ground.sigmoid(), ground),
+    ):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
@@ -103,18 +108,20 @@ def test_without_memory_its_content_has_no_influence(network: VisionNetwork) -> 
     assert not torch.allclose(with_memory[0], outputs(network, inputs)[0])
 
 
-def test_features_do_not_depend_on_memory(network: VisionNetwork) -> None:
-    """So that what is stored is never recurrent."""
+def test_lifted_features_do_not_depend_on_memory(network: VisionNetwork) -> None:
+    """Of what is fed back only the heat maps know of the frame before."""
     inputs = example_inputs(4)
     other = dict(inputs, memory=inputs["memory"] * 3 + 1, memory_dt=np.float32([0.4]))
-    assert torch.equal(outputs(network, inputs)[3], outputs(network, other)[3])
+    one, two = outputs(network, inputs), outputs(network, other)
+    assert torch.equal(one[3][:, :CHANNELS], two[3][:, :CHANNELS])
+    assert torch.equal(one[3][:, CHANNELS:], one[0])
 
 
 def test_an_image_reaches_only_the_cells_that_its_camera_sees(network: VisionNetwork) -> None:
     inputs = example_inputs(4)
     changed = dict(inputs, images=inputs["images"].copy())
     changed["images"][0] += 1.0  # camera 0 looks along +x
-    difference = (outputs(network, inputs)[3] - outputs(network, changed)[3]).abs().sum(1)[0]
+    difference = (outputs(network, inputs)[3] - outputs(network, changed)[3])[:, :CHANNELS].abs().sum(1)[0]
     x, _ = cell_centres(torch.from_numpy(inputs["extent"])[None], GRID_CELLS)
     behind = (x < -2).reshape(GRID_CELLS, GRID_CELLS)
     assert difference[behind].max() == 0 and difference[~behind].max() > 0

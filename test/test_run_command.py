@@ -61,7 +61,7 @@ def test_the_humanoid_is_told_what_a_task_says(
     assert json.loads(parameters["instruction"]["script"])[0][1] == task["text"]
     assert parameters["scorer"]["task"] == options.task
     assert parameters["scorer"]["body"] == parameters["video"]["body"] == "humanoid"
-    assert {body.planner for body in BODIES.values()} == {"planning", "walk_planning"}
+    assert {body.planner for body in BODIES.values()} == {"planning", "walk_planning", None}
     assert BODIES["humanoid"].planner in parameters
     report = json.loads((tmp_path / "report.json").read_text())
     assert json.loads(capsys.readouterr().out) == report

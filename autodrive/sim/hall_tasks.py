@@ -24,7 +24,7 @@ from autodrive.sim.world import GroundTruth
 
 GOTO, BRING, MIXED = "goto", "bring", "mixed"
 KINDS = (GOTO, BRING, MIXED)
-SEEN_WITHIN_M = 5.0  # ahead, behind and aside of the start: farther off the network misses things of this size
+SEEN_WITHIN_M = 7.0  # ahead, behind and aside of the start: the cameras' grid ends at 8 m
 AWAY_M = 1.8  # what is nearer needs no walk
 EYE_M = 1.2  # what is lower hides nothing
 # by so much the nearest must be nearer than the next; people have moved when the robot has understood
