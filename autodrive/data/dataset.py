@@ -105,11 +105,15 @@ def list_samples(directory: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Source:
-    """Training samples of one rig: every ``{rig}_train*`` folder below ``data``, and the grid that suits the rig."""
+    """Training samples of one rig: every ``{rig}_train*`` folder below ``data``, and the grid that suits the rig.
+
+    Of every so many examples in a row, one for each source's ``share``, this source gives its share.
+    """
 
     data: Path
     rig: str
     extent: GridExtent
+    share: int = 1
 
     def files(self) -> list[Path]:
         """The finished samples, sorted by folder and name."""
@@ -117,13 +121,14 @@ class Source:
 
 
 class TrainingBatches(Dataset[Batch]):
-    """Batch number ``step``: equal shares of every source, drawn and augmented with a generator seeded by (seed, step).
+    """Batch number ``step``: each source's share in turn, drawn and augmented with a generator seeded by (seed, step).
 
     Folders may still be filling: they are listed again every RESCAN_STEPS.
     """
 
     def __init__(self, sources: Sequence[Source], batch_size: int, seed: int, steps: int) -> None:
         self.sources, self.batch_size, self.seed, self.steps = tuple(sources), batch_size, seed, steps
+        self._turns = [k for k, source in enumerate(self.sources) for _ in range(source.share)]
         self._files: list[list[Path]] = []
         self._scanned_at = -1
         self._load = lru_cache(maxsize=CACHED_SAMPLES)(load_sample)
@@ -138,7 +143,7 @@ class TrainingBatches(Dataset[Batch]):
             self._files = [source.files() for source in self.sources]
             self._scanned_at = step // RESCAN_STEPS
         rng = np.random.default_rng([self.seed, step])
-        return collate([self._example(i % len(self.sources), rng) for i in range(self.batch_size)])
+        return collate([self._example(self._turns[i % len(self._turns)], rng) for i in range(self.batch_size)])
 
     def _example(self, index: int, rng: np.random.Generator) -> tuple[View, Targets]:
         source, files = self.sources[index], self._files[index]

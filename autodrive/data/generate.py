@@ -18,8 +18,8 @@ from autodrive.errors import InputError
 from autodrive.rig import load_rig
 
 GROUP_SIZE = {"car": 25, "humanoid": 10}
-HALL_SHARE = 0.7
-TASK_SHARE = 0.6  # of the halls: with tables to work at
+HALL_SHARE = 0.85
+TASK_SHARE = 0.8  # of the halls: with tables to work at
 RIG_DIRECTORY = Path(__file__).resolve().parents[2] / "config" / "rigs"
 
 

@@ -18,7 +18,7 @@ GROUND_POSITIVE_WEIGHT = {
     GroundClass.CROSSWALK: 3.0,
     GroundClass.STOP_LINE: 15.0,  # two orders of magnitude rarer than lane markings
 }
-WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 0.25, "size": 0.25, "axis": 0.7, "ray": 1.0, "velocity": 4.0, "ground": 2.0}
+WEIGHTS = {"heat": 1.0, "offset": 0.5, "z": 1.0, "size": 0.5, "axis": 0.7, "ray": 1.0, "velocity": 4.0, "ground": 2.0}
 # in units of VELOCITY_SCALE: quadratic below, linear above
 VELOCITY_KNEE = 0.5
 # the ray angle only decides which end of the box is its front: a choice of two, and L1 would settle between them

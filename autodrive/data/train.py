@@ -45,7 +45,7 @@ WARM_START_BATCHES = 12
 class TrainConfig:
     """What to train on and for how long; give either ``minutes`` (wall clock) or ``steps``.
 
-    Every source gets an equal share of each batch, and every one of ``processes`` works on its part of the batch, with
+    Every source gets its share of each batch, and every one of ``processes`` works on its part of the batch, with
     ``threads`` for arithmetic and ``workers`` to load samples (0: in line). ``validate_every`` is the share of the
     budget after which the averaged weights are scored. ``start`` is the manifest of a network to go on from.
     """

@@ -25,7 +25,7 @@ from autodrive.safety.joint_limits import JointLimits
 ROBOTS_FOLDER = ARMS_FOLDER.parent / "robots"
 _KEYS = {
     *("model", "urdf", "policy", "pelvis", "torso", "feet", "sole", "scales", "action_scale", "gait_period", "nominal"),
-    *("target_rate", "delivery"),
+    "target_rate",
 }
 
 
@@ -35,8 +35,7 @@ class Robot:
 
     ``model`` (MJCF), ``urdf`` (of the same robot, for ROS) and ``policy`` are files; ``pelvis`` carries the IMU,
     ``torso`` the cameras; ``sole`` [m] is how far the ground lies below the origin of a standing foot. ``kp``, ``kd``
-    and ``nominal`` are (J,); ``gyro_scale`` and ``velocity_scale`` belong to the policy's observation. ``delivery``
-    (3,) is the share of an asked velocity (x, y, yaw rate) that the policy walks.
+    and ``nominal`` are (J,); ``gyro_scale`` and ``velocity_scale`` belong to the policy's observation.
     """
 
     name: str
@@ -56,7 +55,6 @@ class Robot:
     action_scale: float
     gait_period: float
     target_rate: float
-    delivery: Array
     arms: ArmsConfig
 
     def spec(self) -> mujoco.MjSpec:
@@ -123,7 +121,6 @@ def load_robot(name: str) -> Robot:
         _positive(document, "action_scale", path),
         _positive(document, "gait_period", path),
         _positive(document, "target_rate", path),
-        _delivery(document["delivery"], path),
         load_arms(ARMS_FOLDER / f"{name}.yaml"),
     )
 
@@ -179,10 +176,3 @@ def _nominal(value: Any, count: int, where: Path) -> Array:
     if numbers.shape != (count,) or not np.isfinite(numbers).all():
         raise ConfigError(f"robot file {where}: nominal must be {count} numbers, the policy's joints, got {value!r}")
     return numbers
-
-
-def _delivery(value: Any, where: Path) -> Array:
-    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if not numbers or len(value) != 3 or not all(0.2 <= v <= 2.0 for v in value):
-        raise ConfigError(f"robot file {where}: delivery must be three shares from 0.2 to 2 (x, y, yaw), got {value!r}")
-    return np.array(value, dtype=np.float64)

@@ -16,8 +16,6 @@ from autodrive.body import ArmCommand, BodyState, JointCommand, WalkCommand
 from autodrive.errors import EngineError, InputError
 from autodrive.geometry import Array
 from autodrive.humanoid.robot import Robot
-from autodrive.humanoid.velocity_loop import VelocityLoop
-from autodrive.scene import EgoState
 
 RATE_HZ = 50
 STILL = 0.01  # a command smaller than this (norm) means stand
@@ -38,20 +36,18 @@ class Walker:
         except Exception as error:  # onnxruntime raises classes of its own without a common base
             raise EngineError(f"walking policy {robot.policy} cannot be loaded: {error}; run: make setup") from error
         (self._input,) = (item.name for item in self._session.get_inputs())
-        self._loop = VelocityLoop(robot.delivery)
         self._action = np.zeros(len(robot.joints))
         self._phase = _STANDING.copy()
 
-    def step(self, body: BodyState, walk: WalkCommand, arms: ArmCommand, ego: EgoState | None = None) -> JointCommand:
+    def step(self, body: BodyState, walk: WalkCommand, arms: ArmCommand) -> JointCommand:
         """One tick; raises InputError when the body has other joints than the policy or says something not finite.
 
-        With odometry (``ego``) the velocity is closed on it; without, the policy does what it does.
+        The policy walks a fifth to a half less than it is asked for: whoever commands it closes the loop on odometry
+        (``autodrive/control/walking.py``, ``docking.py``).
         """
         robot = self._robot
         if body.names != robot.joints:
             raise InputError(f"walking: the body has joints {list(body.names)}, the policy {list(robot.joints)}")
-        if ego is not None:
-            walk = self._loop.step(walk, ego, 1.0 / RATE_HZ)
         own = self._arm_indices(arms)
         observation = self._observe(body, walk, own)
         if not np.isfinite(observation).all():
