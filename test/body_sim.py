@@ -22,21 +22,20 @@ Command = tuple[float, float, float]
 
 
 class BodySim:
-    """Steps everything by 20 ms. ``closed``: the walker closes the velocity on odometry."""
+    """Steps everything by 20 ms."""
 
     def __init__(
         self,
         robot: Robot,
         seed: int = 0,
         start: Pose2 = IDENTITY,
-        closed: bool = True,
         furnish: Callable[[mujoco.MjSpec], None] | None = None,
     ) -> None:
         spec = robot_spec(robot)
         spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(60, 60, 1))
         if furnish is not None:
             furnish(spec)
-        self.robot, self.closed = robot, closed
+        self.robot = robot
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self.body = HumanoidBody(robot, self.model, self.data)
@@ -49,7 +48,7 @@ class BodySim:
     def step(self, command: Command, arms: ArmCommand = NO_ARMS) -> None:
         """One tick under a velocity command."""
         walk = WalkCommand(self.stamp_ns, *command)
-        self.body.command(self.walker.step(self.sensed, walk, arms, self.ego if self.closed else None))
+        self.body.command(self.walker.step(self.sensed, walk, arms))
         for _ in range(SUBSTEPS):
             self.body.drive()
         self.stamp_ns += round(TICK_S * 1e9)

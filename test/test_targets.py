@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,3 +225,7 @@ def test_batches_depend_on_seed_and_step_alone(tmp_path) -> None:
         assert (value == getattr(two[5], key)).all(), key
     with pytest.raises(InputError, match="no samples of rig 'car'"):
         TrainingBatches([Source(tmp_path / "empty", "car", RIG.extent)], 2, 0, 10)[0]
+    sources = [replace(sources[0], share=1), replace(sources[1], share=3)]
+    extent = TrainingBatches(sources, 8, 7, 100)[0].extent
+    widths = extent[:, 1] - extent[:, 0]
+    assert (widths > 30.0).tolist() == [True, False, False, False] * 2, "one car, three humanoids, in turn"
