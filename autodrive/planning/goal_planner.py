@@ -70,6 +70,7 @@ class GoalPlanner:
         self._routed_ns = 0
         self._index = 0
         self._arrived = self._there = self._turning = False
+        self._from_behind = False  # the goal has no room to turn: it is stepped up to
         self._retreat: Pose2 | None = None
         self._waiting_since_ns: int | None = None
         self._speed = 0.0
@@ -116,7 +117,7 @@ class GoalPlanner:
 
     def _forget(self) -> None:
         self._goal = self._end = self._retreat = self.route = self._waiting_since_ns = None
-        self._arrived = self._there = self._turning = False
+        self._arrived = self._there = self._turning = self._from_behind = False
 
     def _take(self, goal: Pose2, carrying: bool) -> None:
         """Take over a goal; one that moves by a little at a time (somebody who is followed) keeps its route a while."""
@@ -127,7 +128,7 @@ class GoalPlanner:
         if moved > self.config.moved_m or self.route is None or self.route.shortfall_m == 0.0:
             self._end = goal
         if moved > self.config.moved_m:
-            self._goal = goal
+            self._goal, self._from_behind = goal, False
 
     def _at_the_end(self, ego: EgoState) -> Trajectory | None:
         """Stand at the end, once turned to its yaw; None where the body is not there."""
@@ -180,6 +181,9 @@ class GoalPlanner:
             distance = _distance(ego.pose, aim)
             if distance < (config.left_m if self._turning else config.arrived_m):
                 self._turning = True
+                if abs(wrap_angle(aim.yaw - ego.pose.yaw)) < config.arrived_rad:
+                    # ``_steps`` would have gone on from here
+                    return stand(ego, "no room for the last steps")
                 return turn(ego, aim.yaw, config.limits, "turn before the goal")
             slow = self._speed < config.step_from_speed
             if distance < config.step_reach_m and slow and _line_is_free(floor, ego.pose, aim):
@@ -219,8 +223,12 @@ class GoalPlanner:
         return bool(floor.passable_at(point, radius)) and all(_gap(t, point) > radius for t in self._targets)
 
     def _aim(self, floor: Floor, end: Pose2) -> Pose2:
-        """Where the route leads: the end, or a point behind it from which the body steps up to what it is to face."""
-        if self._has_room(floor, end):
+        """Where the route leads: the end, or a point behind it from which the body steps up to what it is to face.
+
+        What the floor near a goal is seen to be flickers; once found to be narrow, a goal stays so.
+        """
+        self._from_behind |= not self._has_room(floor, end)
+        if not self._from_behind:
             return end
         run = end @ Pose2(-self.config.dock_run_m, 0.0, 0.0)
         return run if self._has_room(floor, run) else end

@@ -31,6 +31,7 @@ class OccupancyConfig:
     cell: float = 0.125
     cells: int = 256
     max_evidence: float = 0.7
+    least_score: float = 0.3  # a track that the network is less sure of is left to the free ground
     far_share: float = 0.2  # of the evidence at the rim of the grid; all of it within half the way there
     limit: float = 3.0
     occupied: float = 0.4
@@ -72,7 +73,7 @@ class OccupancyMemory:
         if free is not None:
             passing = tuple(t for t in tracks if t.label not in STANDING) + held
             self._add_free(ego.pose, free, passing)
-        boxes = self.rasterise([t for t in tracks if t.label in STANDING])
+        boxes = self.rasterise([t for t in tracks if self._stands(t)])
         self.log_odds[boxes] = np.minimum(self.log_odds[boxes] + self.config.max_evidence, self.config.limit)
         # whoever stands there knows that one can
         i, j = self.index(np.array([ego.pose.x, ego.pose.y]))
@@ -106,7 +107,7 @@ class OccupancyMemory:
         """The memory as of now with the present tracks drawn in exactly; the body may come near to ``targets``."""
         tracks = tuple(tracks)
         config = self.config
-        standing = [t for t in tracks if t.label in STANDING and t.track_id not in targets]
+        standing = [t for t in tracks if self._stands(t) and t.track_id not in targets]
         approached = [t for t in tracks if t.track_id in targets and t.label in STANDING]
         occupied = self.log_odds > config.occupied
         if approached:
@@ -117,6 +118,9 @@ class OccupancyMemory:
         clearance = cv2.distanceTransform((~occupied).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # drawn shapes include the cells that their edges cross: on average the edge is at the outermost cell's centre
         return Floor(self, clearance * np.float32(config.cell), near_target, np.abs(self.log_odds) >= config.known)
+
+    def _stands(self, track: TrackedObject) -> bool:
+        return track.label in STANDING and track.score >= self.config.least_score
 
     def _follow(self, pose: Pose2) -> None:
         """Move the window in whole cells when the body has left its middle."""

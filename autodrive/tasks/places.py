@@ -9,14 +9,18 @@ import numpy as np
 
 from autodrive.geometry import Pose2
 from autodrive.language.model import Place, PlaceKind, Relation, SceneObject
-from autodrive.scene import ObjectClass
+from autodrive.scene import ROAD_USERS, ObjectClass
 from autodrive.tasks.wish import View
 
 GAP_M = 0.60  # from a thing's side to base_link
 PERSON_GAP_M = 0.90
 SIDE_M = 0.75  # beside a thing
+EYE_M = 1.2  # what begins higher leaves room below
 RAISED_M = 0.35  # what stands higher than this stands on something
 FURNITURE = (ObjectClass.TABLE, ObjectClass.SHELF)
+ROOM_M = 0.55  # around base_link: what stands nearer than this makes a place narrow, ...
+NARROW_PRICE = 4.0  # ... each missing metre as bad as so many of detour
+AROUND_RAD = tuple(math.radians(sign * turn) for turn in (0, 25, 50, 80, 110) for sign in (1, -1))
 
 
 def support_of(item: SceneObject, objects: Sequence[SceneObject]) -> SceneObject | None:
@@ -36,8 +40,8 @@ def stand_before(item: SceneObject, objects: Sequence[SceneObject], body: Pose2,
     gap = default if gap_m is None else max(gap_m, 0.35)
     support = support_of(item, objects)
     if support is None and item.label not in FURNITURE:
-        return _radially(item, body, gap)
-    return _at_a_side(item, support or item, body, gap)
+        return _radially(item, objects, body, gap)
+    return _at_a_side(item, support or item, objects, body, gap)
 
 
 def place_pose(place: Place, view: View) -> Pose2 | None:
@@ -74,14 +78,36 @@ def _reach(item: SceneObject, direction: float) -> float:
     return min(along, across)
 
 
-def _radially(item: SceneObject, body: Pose2, gap: float) -> Pose2:
-    direction = math.atan2(body.y - item.y, body.x - item.x)
-    distance = _reach(item, direction) + gap
-    return facing(item.x + distance * math.cos(direction), item.y + distance * math.sin(direction), item)
+def _radially(item: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap: float) -> Pose2:
+    """Between the item and the body, or further round it where other things leave no room there."""
+    towards = math.atan2(body.y - item.y, body.x - item.x)
+    options = []
+    for turn in AROUND_RAD:
+        distance = _reach(item, towards + turn) + gap
+        x, y = item.x + distance * math.cos(towards + turn), item.y + distance * math.sin(towards + turn)
+        price = distance * abs(turn) + NARROW_PRICE * _crowding(x, y, objects, (item,))
+        options.append((price, facing(x, y, item)))
+    return min(options, key=lambda option: option[0])[1]
 
 
-def _at_a_side(item: SceneObject, furniture: SceneObject, body: Pose2, gap: float) -> Pose2:
+def _crowding(x: float, y: float, objects: Sequence[SceneObject], but: Sequence[SceneObject]) -> float:
+    """How much of ROOM_M is missing at a place [m]; people do not count, they walk on."""
+    ignored = {item.track_id for item in but}
+    standing = [o for o in objects if o.track_id not in ignored and o.label not in ROAD_USERS and o.bottom < EYE_M]
+    return max((max(ROOM_M - _gap(o, x, y), 0.0) for o in standing), default=0.0)
+
+
+def _gap(item: SceneObject, x: float, y: float) -> float:
+    """Distance of a point from the item's footprint, 0 inside."""
+    local = np.abs(Pose2(item.x, item.y, item.yaw).inverse().apply(np.array([x, y])))
+    return float(np.hypot(max(local[0] - item.length / 2, 0.0), max(local[1] - item.width / 2, 0.0)))
+
+
+def _at_a_side(
+    item: SceneObject, furniture: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap: float
+) -> Pose2:
     """Before the side of the furniture to which the item is near and which the body reaches easily."""
+    on_it = [o for o in objects if o.bottom >= RAISED_M and _covers(furniture, o.x, o.y, 0.15)]
     frame = Pose2(furniture.x, furniture.y, furniture.yaw)
     local = frame.inverse().apply(np.array([item.x, item.y]))
     options = []
@@ -91,7 +117,8 @@ def _at_a_side(item: SceneObject, furniture: SceneObject, body: Pose2, gap: floa
         spot[axis] = sign * (half + gap)
         x, y = (float(v) for v in frame.apply(spot))
         inward = half - sign * float(local[axis])
-        options.append((inward + 0.35 * math.dist((x, y), (body.x, body.y)), facing(x, y, item)))
+        narrow = NARROW_PRICE * _crowding(x, y, objects, (item, furniture, *on_it))
+        options.append((inward + 0.35 * math.dist((x, y), (body.x, body.y)) + narrow, facing(x, y, item)))
     return min(options, key=lambda option: option[0])[1]
 
 

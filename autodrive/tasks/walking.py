@@ -16,10 +16,10 @@ SETTLED_S = 0.6
 MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
 FOLLOW_M = 1.3
 LOST_S = 4.0
-STUCK_S = 20.0
+STUCK_S = 30.0
 PROGRESS_M = 0.15
 # who comes no nearer for so long has come as near as there is room, if it is as near as this
-SETTLE_FOR_S, SETTLE_FOR_M, SETTLE_FOR_RAD = 6.0, 0.75, 0.5
+SETTLE_FOR_S, SETTLE_FOR_M, SETTLE_FOR_RAD = 5.0, 0.55, 0.5
 
 
 class Arrival:

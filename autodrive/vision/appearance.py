@@ -25,9 +25,9 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 _HUE_ENDS = (16.0, 43.0, 70.0, 165.0, 255.0, 300.0, 340.0, 360.0)
 _HUE_NAMES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")
 GREY_SATURATION = 0.28
-BLACK_VALUE, WHITE_VALUE = 0.13, 0.50  # of the brightest hundredth of the images
+BLACK_VALUE, WHITE_VALUE = 0.13, 0.43  # of the brightest hundredth of the images
 # orange and the yellow next to it are called brown when they are pale and dark
-BROWN_HUES, BROWN_SATURATION, BROWN_VALUE = (16.0, 52.0), 0.80, 0.80
+BROWN_HUES, BROWN_SATURATION, BROWN_VALUE = (16.0, 49.0), 0.76, 0.80
 # the middle of a box: its edges are its neighbours', and tracked sizes are not exact
 CORE = 0.62
 AROUND = 1.7  # and so far around it is looked for what shows through

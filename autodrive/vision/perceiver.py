@@ -21,6 +21,7 @@ from autodrive.vision.coverage import seen_ground
 from autodrive.vision.decode import DecodeConfig, decode_markings, decode_objects
 from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS
 from autodrive.vision.preprocess import Preprocessor
+from autodrive.vision.sight import one_per_sight
 
 UNKNOWN_FREE = 0.5
 LEVEL = 1e-3  # rad and m: a body that leans less stands upright
@@ -68,6 +69,8 @@ class Perceiver:
         self._preprocess = Preprocessor(rig)
         self._upright = _View.of(rig)
         self._extent = rig.extent.as_array()
+        x, y, z = np.mean([camera.position for camera in rig.cameras], axis=0).tolist()
+        self._eye = x, y, z
         features = engine.manifest.output("features")
         self._no_memory = np.zeros([int(size) for size in features.shape], np.float32)
         # what no camera sees is unknown: ground that is as likely free as not, and no paint
@@ -94,6 +97,7 @@ class Perceiver:
         computed = time.perf_counter()
         ground = GroundGrid(self._rig.extent, np.where(view.seen, outputs["ground"][0], self._unknown))
         objects = decode_objects(outputs["heat"][0], outputs["box"][0], self._rig.extent, self._config.decode)
+        objects = one_per_sight(objects, self._eye)
         markings = decode_markings(ground, self._config.decode.paint_threshold)
         if ego is not None:
             self._remember(stamp_ns, outputs["features"], ego.pose)
