@@ -125,6 +125,7 @@ class GoalPlanner:
         if moved > self.config.jumped_m or carrying != self._carrying:
             self._forget()
             self._carrying = carrying
+            moved = math.inf
         if moved > self.config.moved_m or self.route is None or self.route.shortfall_m == 0.0:
             self._end = goal
         if moved > self.config.moved_m:

@@ -36,6 +36,8 @@ SEPARATION_M = {
     ObjectClass.SHELF: 0.6,
 }
 SIZE_LIMITS_M = (0.05, 30.0)
+# a table is now and then taken for a box of its own size: one that stands in a surer table, deeper than this, is none
+SUNK_M = 0.2
 PAINT = (GroundClass.LANE_MARKING, GroundClass.CROSSWALK, GroundClass.STOP_LINE)
 
 
@@ -50,18 +52,29 @@ class DecodeConfig:
 
 @dataclass(slots=True)
 class _Kept:
-    """Centres already accepted, per group of classes that exclude each other."""
+    """What is already accepted, per group of classes that exclude each other."""
 
-    centres: dict[ObjectClass, list[tuple[float, float]]] = field(default_factory=dict)
+    objects: dict[ObjectClass, list[DetectedObject]] = field(default_factory=dict)
 
-    def accept(self, label: ObjectClass, x: float, y: float) -> bool:
+    def accept(self, item: DetectedObject) -> bool:
         # a vehicle is a car or a truck, never both
-        group = ObjectClass.CAR if label in VEHICLES else label
-        others = self.centres.setdefault(group, [])
-        if any(math.hypot(x - ox, y - oy) < SEPARATION_M[label] for ox, oy in others):
+        group = ObjectClass.CAR if item.label in VEHICLES else item.label
+        others = self.objects.setdefault(group, [])
+        if any(math.hypot(item.x - o.x, item.y - o.y) < SEPARATION_M[item.label] for o in others):
             return False
-        others.append((x, y))
+        if item.label == ObjectClass.BOX and any(_sunk(item, t) for t in self.objects.get(ObjectClass.TABLE, [])):
+            return False
+        others.append(item)
         return True
+
+
+def _sunk(item: DetectedObject, table: DetectedObject) -> bool:
+    """Whether an object would stand in a table instead of on it."""
+    dx, dy, c, s = item.x - table.x, item.y - table.y, math.cos(table.yaw), math.sin(table.yaw)
+    inside = abs(c * dx + s * dy) < table.length / 2 and abs(c * dy - s * dx) < table.width / 2
+    bottom, top = item.z - item.height / 2, item.z + item.height / 2
+    edge = table.z + table.height / 2
+    return inside and bottom < edge - SUNK_M and top > edge - SUNK_M
 
 
 def find_peaks(heat: Grid, threshold: float, limit: int) -> list[tuple[float, int, int, int]]:
@@ -94,13 +107,14 @@ def decode_objects(heat: Grid, box: Grid, extent: GridExtent, config: DecodeConf
         label, values = ObjectClass(channel), box[:, i, j]
         centre_x, centre_y = extent.x_min + (i + 0.5) * cell, extent.y_min + (j + 0.5) * cell
         x, y = (float(c + o * cell) for c, o in zip((centre_x, centre_y), values[OFFSET], strict=True))
-        if not kept.accept(label, x, y):
-            continue
         length, width, height = np.clip(np.exp(np.clip(values[LOG_SIZE], -4, 4)), *SIZE_LIMITS_M).tolist()
         directed = label in ROAD_USERS
         yaw = decode_yaw(values[AXIS], values[RAY], math.atan2(centre_y, centre_x), directed)
         vx, vy = values[VELOCITY].tolist() if directed else (0.0, 0.0)
-        objects.append(DetectedObject(label, score, x, y, float(values[Z][0]), yaw, length, width, height, vx, vy))
+        item = DetectedObject(label, score, x, y, float(values[Z][0]), yaw, length, width, height, vx, vy)
+        if not kept.accept(item):
+            continue
+        objects.append(item)
         if len(objects) == config.max_objects:
             break
     return tuple(objects)
