@@ -55,3 +55,9 @@ def box_corners(x: float, y: float, yaw: float, length: float, width: float) -> 
     """Corners (4, 2) of an oriented rectangle, counter-clockwise from front left."""
     half = np.array([[length, width], [-length, width], [-length, -width], [length, -width]]) / 2
     return Pose2(x, y, yaw).apply(half)
+
+
+def distance_to_box(point: tuple[float, float], x: float, y: float, yaw: float, length: float, width: float) -> float:
+    """From a point to an oriented rectangle, 0 inside."""
+    local = np.abs(Pose2(x, y, yaw).inverse().apply(np.array(point)))
+    return float(np.hypot(max(local[0] - length / 2, 0.0), max(local[1] - width / 2, 0.0)))

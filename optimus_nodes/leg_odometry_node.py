@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodrive.humanoid.robot import load_robot
-from autodrive.localization.leg_odometry import LegOdometry
 from tf2_msgs.msg import TFMessage
 
 from autodrive.geometry import Pose2
+from autodrive.humanoid.robot import load_robot
+from autodrive.localization.leg_odometry import LegOdometry
 from autodrive.lockstep import StampSynchronizer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode

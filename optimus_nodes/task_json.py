@@ -44,16 +44,26 @@ def task_from_json(text: str) -> TaskState:
 
 def colours_to_json(stamp_ns: int, colours: Mapping[int, Colour]) -> str:
     """What /optimus/appearance carries: a name and a confidence by track id."""
-    return _dump(stamp_ns, colours={str(k): [c.name, round(c.confidence, 3)] for k, c in sorted(colours.items())})
+    return _dump(
+        stamp_ns, colours={str(k): [c.name, round(c.confidence, 3), c.sight] for k, c in sorted(colours.items())}
+    )
 
 
 def colours_from_json(text: str) -> dict[int, Colour]:
     """The reverse; raises InputError."""
     try:
         found = json.loads(text)["colours"]
-        return {int(k): Colour(str(name), float(confidence)) for k, (name, confidence) in found.items()}
+        return {
+            int(k): Colour(str(name), float(confidence), None if sight is None else _sight(sight))
+            for k, (name, confidence, sight) in found.items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"/optimus/appearance is malformed ({error}): {text[:200]}") from error
+
+
+def _sight(values: Any) -> tuple[float, float, float, float, float, float]:
+    x, y, z, dx, dy, dz = (float(v) for v in values)
+    return x, y, z, dx, dy, dz
 
 
 def status_to_json(stamp_ns: int, status: ArmStatus | None) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.geometry import Array, Pose2, distance_to_box, wrap_angle
 from autodrive.humanoid.arm_config import ArmsConfig
 
 MIN_ACROSS_M, MAX_ACROSS_M = 0.09, 0.32
 MAX_HEIGHT_M = 0.36
 _FREE_M = 0.1  # between the body and the side of something large
+_RUN_M = 0.5  # a stance is stepped up to from so far behind it
+_ROOM_M, _CROWDED = 0.5, 3.0  # free around there, and the price of each metre that is missing
+_KEPT = 0.35  # worth so much: 0.09 m of reach
 
 
 class Upright(Protocol):
@@ -75,11 +79,21 @@ def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig) -> str:
     return ""
 
 
-def stance(box: Upright, table: Upright | None, config: ArmsConfig, body: Pose2 | None = None) -> Pose2:
+def stance(
+    box: Upright,
+    table: Upright | None,
+    config: ArmsConfig,
+    body: Pose2 | None = None,
+    *,
+    others: Sequence[Upright] = (),
+    kept: Pose2 | None = None,
+) -> Pose2:
     """Where base_link should stand (map) to work at a box.
 
     On a table the robot faces one of its edges squarely, the one to which the box is nearest (of about equal ones the
-    nearer to ``body``), as near as the edge allows. Without a table it faces the nearest side of the box.
+    nearer to ``body``), as near as the edge allows, and where ``others`` that stand on the floor leave it room. A side
+    that was chosen before (``kept``) stays chosen unless another is clearly better: what is seen of a box flickers.
+    Without a table the robot faces the nearest side of the box.
     """
     if table is None:
         yaws = [wrap_angle(box.yaw + k * math.pi / 2) for k in range(4)]
@@ -95,8 +109,19 @@ def stance(box: Upright, table: Upright | None, config: ArmsConfig, body: Pose2 
         _, _, turn = across_and_depth(box, Pose2(0.0, 0.0, yaw))
         cost = 4.0 * max(0.0, away - config.stand_off) + 0.1 * abs(turn)
         place = _before(box, yaw, away)
-        options.append((cost + 0.02 * _distance(place, body), place))
+        cost += 0.02 * _distance(place, body)
+        come_from = place @ Pose2(-_RUN_M, 0.0, 0.0)
+        cost += _CROWDED * crowding((come_from.x, come_from.y), others, _ROOM_M)
+        if kept is not None and abs(wrap_angle(kept.yaw - yaw)) < math.pi / 4:
+            cost -= _KEPT
+        options.append((cost, place))
     return min(options, key=lambda option: option[0])[1]
+
+
+def crowding(point: tuple[float, float], others: Iterable[Upright], room_m: float) -> float:
+    """How much of ``room_m`` around a point the nearest of ``others`` takes away [m], 0 where none does."""
+    gaps = (distance_to_box(point, o.x, o.y, o.yaw, o.length, o.width) for o in others)
+    return max((max(room_m - gap, 0.0) for gap in gaps), default=0.0)
 
 
 def reachable(box: Upright, place: Pose2, config: ArmsConfig) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from autodrive.errors import InputError
-from autodrive.geometry import Array, Pose2, wrap_angle
+from autodrive.geometry import Array, Pose2, distance_to_box, wrap_angle
 from autodrive.planning.grid_route import GridRoute, find_route
 from autodrive.planning.manoeuvres import ManoeuvreLimits, stand, step_to, turn
 from autodrive.planning.obstacles import is_static
@@ -332,8 +332,7 @@ def _distance(a: Pose2, b: Pose2) -> float:
 
 def _gap(track: TrackedObject, point: Array) -> float:
     """Distance of a point from a track's box."""
-    local = np.abs(Pose2(track.x, track.y, track.yaw).inverse().apply(point))
-    return float(np.hypot(max(local[0] - track.length / 2, 0.0), max(local[1] - track.width / 2, 0.0)))
+    return distance_to_box((point[0], point[1]), track.x, track.y, track.yaw, track.length, track.width)
 
 
 def _line_is_free(floor: Floor, a: Pose2, b: Pose2) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodrive.errors import InputError
-from autodrive.geometry import Pose2, box_corners, wrap_angle
+from autodrive.geometry import Pose2, box_corners, distance_to_box, wrap_angle
 from autodrive.humanoid.arm_config import ArmsConfig
 from autodrive.humanoid.stance import reachable, stance
 from autodrive.scene import DetectedObject, ObjectClass
@@ -142,9 +142,7 @@ def table_below(item: DetectedObject, objects: Sequence[DetectedObject]) -> int 
 
 def surface_distance(item: DetectedObject | Block, x: float, y: float) -> float:
     """From a point to the footprint of an object, 0 inside."""
-    local = Pose2(item.x, item.y, item.yaw).inverse().apply(np.array([x, y]))
-    outside = np.maximum(np.abs(local) - [item.length / 2, item.width / 2], 0.0)
-    return float(np.hypot(*outside))
+    return distance_to_box((x, y), item.x, item.y, item.yaw, item.length, item.width)
 
 
 def _goto(rng: np.random.Generator, scene: TaskScene) -> HallTask | None:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from autodrive.geometry import Pose2
 from autodrive.humanoid.arm_config import ArmsConfig
 from autodrive.humanoid.arm_task import ArmTask, BoxPose
-from autodrive.humanoid.stance import reachable, stance
+from autodrive.humanoid.stance import Upright, reachable, stance
 from autodrive.language.model import SceneObject
 from autodrive.scene import ObjectClass
-from autodrive.tasks.places import support_of
+from autodrive.tasks.places import standing_around, support_of
 from autodrive.tasks.walking import Arrival
 from autodrive.tasks.wish import View, Wish
 
@@ -48,6 +48,11 @@ class AtStance:
     def elapsed(self, view: View) -> float:
         """Seconds in the present phase."""
         return view.now_s - self._since
+
+    def place(self, item: Upright, table: SceneObject | None, config: ArmsConfig, view: View) -> Pose2:
+        """The stance for work at ``item``; its side of the table stays what it was unless another is clearly better."""
+        others = [] if table is None else standing_around(table, view.objects)
+        return stance(item, table, config, view.ego.pose, others=others, kept=self.stance)
 
     def approach(self, view: View, stance: Pose2) -> Wish:
         """Walk to a step behind ``stance``; then look."""
@@ -100,10 +105,10 @@ class PickUp:
         table = support_of(item, view.objects)
         if self._way.phase == "approach":
             self._way.near = (self.target,) if table is None else (self.target, table.track_id)
-            return self._way.approach(view, stance(item, table, self._config, view.ego.pose))
+            return self._way.approach(view, self._way.place(item, table, self._config, view))
         if self._way.elapsed(view) < LOOK_S:
             return Wish("look", near=self._way.near)
-        place = stance(item, table, self._config, view.ego.pose)
+        place = self._way.place(item, table, self._config, view)
         if reason := reachable(item, place, self._config):
             return Wish("look", failed=reason)
         self._box, self._way.stance = _box(item), place
@@ -169,13 +174,13 @@ class PutDown:
             if self._spot is None:
                 hold = ArmTask("hold", self._task_id)
                 return Wish("look", arms=hold, failed="there is no room at the edge of the table")
-            return self._way.approach(view, stance(self._spot, table, self._config, view.ego.pose))
+            return self._way.approach(view, self._way.place(self._spot, table, self._config, view))
         if self._way.elapsed(view) < LOOK_S:
             return Wish("look", near=self._way.near, arms=ArmTask("hold", self._task_id))
         assert self._way.stance is not None and self._spot is not None
         # the table's edge is known better from near
         self._spot = replace(self._spot, z=table.top + self._size[2] / 2)
-        self._way.stance = stance(self._spot, table, self._config, view.ego.pose)
+        self._way.stance = self._way.place(self._spot, table, self._config, view)
         self._task_id += 1
         self._way.enter("work", view)
         return self._way.stand("dock", self._place())
@@ -221,7 +226,7 @@ class Touch:
         if item is None:
             return Wish("lost", failed="I do not see it any more")
         support = support_of(item, view.objects)
-        place = stance(item, support, self._config, view.ego.pose)
+        place = self._way.place(item, support, self._config, view)
         if self._way.phase == "approach":
             self._way.near = (self._target,) if support is None else (self._target, support.track_id)
             return self._way.approach(view, place)

@@ -10,9 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autodrive.geometry import Pose2
+import numpy as np
+
+from autodrive.geometry import Array, Pose2
 from autodrive.language.model import SceneObject
-from autodrive.scene import ROAD_USERS, TrackedObject
+from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
+from autodrive.tasks.triangulation import Triangulation
 from autodrive.vision.appearance import Colour
 
 SAME_THING_M = 0.45  # a new track of the same class this near to a remembered thing is that thing
@@ -32,6 +35,11 @@ class _Known:
     seen_s: float
     missed_s: float = 0.0
     votes: dict[str, float] = field(default_factory=dict)
+    sights: Triangulation = field(default_factory=Triangulation)
+
+    def place(self) -> Array:
+        """Centre (3,) in map, from the network and the lines of sight."""
+        return self.sights.place(np.array([self.track.x, self.track.y, self.track.z]))
 
     def colour(self) -> tuple[str | None, float]:
         total = sum(self.votes.values())
@@ -70,12 +78,15 @@ class SceneMemory:
             known = self._known.get(self._id_of_track.get(track_id, -1))
             if known is not None:
                 known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
+                if colour.sight is not None and known.track.label == ObjectClass.BOX:
+                    known.sights.add(colour.sight, body, known.place())
         self._forget(now_s, elapsed, body, shown, keep)
 
     def carry(self, item: int, pose: Pose2, z: float) -> None:
         """Note that something moves along with the body."""
         if (known := self._known.get(item)) is not None:
             known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
+            known.sights = Triangulation()
 
     def objects(self) -> tuple[SceneObject, ...]:
         """All that is known, in map, by rising id."""
@@ -93,8 +104,9 @@ class SceneMemory:
     def _object(self, item: int) -> SceneObject:
         known = self._known[item]
         t, (name, confidence) = known.track, known.colour()
+        x, y, z = known.place().tolist()
         size = (t.length, t.width, t.height)
-        return SceneObject(item, t.label, t.x, t.y, t.z, t.yaw, *size, t.vx, t.vy, name, confidence)
+        return SceneObject(item, t.label, x, y, z, t.yaw, *size, t.vx, t.vy, name, confidence)
 
     def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
         item = self._id_of_track.get(track.track_id)

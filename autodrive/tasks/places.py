@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autodrive.geometry import Pose2
+from autodrive.humanoid.stance import crowding
 from autodrive.language.model import Place, PlaceKind, Relation, SceneObject
 from autodrive.scene import ROAD_USERS, ObjectClass
 from autodrive.tasks.wish import View
@@ -29,6 +30,13 @@ def support_of(item: SceneObject, objects: Sequence[SceneObject]) -> SceneObject
         return None
     under = [o for o in objects if o.label in FURNITURE and _covers(o, item.x, item.y, 0.15)]
     return min(under, key=lambda o: math.dist((o.x, o.y), (item.x, item.y)), default=None)
+
+
+def standing_around(furniture: SceneObject, objects: Sequence[SceneObject]) -> list[SceneObject]:
+    """What stands on the floor and stays there, without the furniture itself and what is on it."""
+    on_it = [o for o in objects if o.bottom >= RAISED_M and _covers(furniture, o.x, o.y, 0.15)]
+    ignored = {item.track_id for item in (furniture, *on_it)}
+    return [o for o in objects if o.track_id not in ignored and o.label not in ROAD_USERS and o.bottom < EYE_M]
 
 
 def stand_before(item: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap_m: float | None = None) -> Pose2:
@@ -81,33 +89,21 @@ def _reach(item: SceneObject, direction: float) -> float:
 def _radially(item: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap: float) -> Pose2:
     """Between the item and the body, or further round it where other things leave no room there."""
     towards = math.atan2(body.y - item.y, body.x - item.x)
+    others = [o for o in objects if o.track_id != item.track_id and o.label not in ROAD_USERS and o.bottom < EYE_M]
     options = []
     for turn in AROUND_RAD:
         distance = _reach(item, towards + turn) + gap
         x, y = item.x + distance * math.cos(towards + turn), item.y + distance * math.sin(towards + turn)
-        price = distance * abs(turn) + NARROW_PRICE * _crowding(x, y, objects, (item,))
+        price = distance * abs(turn) + NARROW_PRICE * crowding((x, y), others, ROOM_M)
         options.append((price, facing(x, y, item)))
     return min(options, key=lambda option: option[0])[1]
-
-
-def _crowding(x: float, y: float, objects: Sequence[SceneObject], but: Sequence[SceneObject]) -> float:
-    """How much of ROOM_M is missing at a place [m]; people do not count, they walk on."""
-    ignored = {item.track_id for item in but}
-    standing = [o for o in objects if o.track_id not in ignored and o.label not in ROAD_USERS and o.bottom < EYE_M]
-    return max((max(ROOM_M - _gap(o, x, y), 0.0) for o in standing), default=0.0)
-
-
-def _gap(item: SceneObject, x: float, y: float) -> float:
-    """Distance of a point from the item's footprint, 0 inside."""
-    local = np.abs(Pose2(item.x, item.y, item.yaw).inverse().apply(np.array([x, y])))
-    return float(np.hypot(max(local[0] - item.length / 2, 0.0), max(local[1] - item.width / 2, 0.0)))
 
 
 def _at_a_side(
     item: SceneObject, furniture: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap: float
 ) -> Pose2:
     """Before the side of the furniture to which the item is near and which the body reaches easily."""
-    on_it = [o for o in objects if o.bottom >= RAISED_M and _covers(furniture, o.x, o.y, 0.15)]
+    others = [o for o in standing_around(furniture, objects) if o.track_id != item.track_id]
     frame = Pose2(furniture.x, furniture.y, furniture.yaw)
     local = frame.inverse().apply(np.array([item.x, item.y]))
     options = []
@@ -117,7 +113,7 @@ def _at_a_side(
         spot[axis] = sign * (half + gap)
         x, y = (float(v) for v in frame.apply(spot))
         inward = half - sign * float(local[axis])
-        narrow = NARROW_PRICE * _crowding(x, y, objects, (item, furniture, *on_it))
+        narrow = NARROW_PRICE * crowding((x, y), others, ROOM_M)
         options.append((inward + 0.35 * math.dist((x, y), (body.x, body.y)) + narrow, facing(x, y, item)))
     return min(options, key=lambda option: option[0])[1]
 

@@ -1,4 +1,4 @@
-"""What colour an object has, read from the image region in which it lies: a name and how sure it is.
+"""What colour an object has, read from the image region in which it lies, and in which direction that region is.
 
 Names are decided per pixel by hue, saturation and brightness, then by majority; light that is not white, shade and the
 objects in front cost confidence, not correctness.
@@ -7,7 +7,7 @@ objects in front cost confidence, not correctness.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -35,14 +35,21 @@ BACKGROUND, LEAST_CONTRAST = 0.8, 0.15
 MIN_PIXELS = 6
 ENOUGH_PIXELS = 16
 NEAR_M = 0.25
+SIGHT_PIXELS = 20
+SIGHT_SIZE = (0.45, 1.8)  # of the outline's width and height
 
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """A name of COLOURS and the confidence, 0..1, that a person would call the object so."""
+    """A name of COLOURS and the confidence, 0..1, that a person would call the object so.
+
+    ``sight`` is the line of sight to the middle of the region that has this colour, in base_link: x, y, z of the
+    camera [m] and a unit vector; None where the region is small, cut off, or not of the object's size.
+    """
 
     name: str
     confidence: float
+    sight: tuple[float, float, float, float, float, float] | None = None
 
 
 def name_colours(
@@ -58,19 +65,22 @@ def name_colours(
     counts: dict[int, int] = {}
     for k, image in enumerate(images):
         names = colour_of_pixels(image.reshape(-1, 3), bright).reshape(NETWORK_HEIGHT, NETWORK_WIDTH)
-        for index, core, around in _regions(tracks, base_from_map, intrinsics[k], extrinsics[k]):
+        for index, core, outline, around in _regions(tracks, base_from_map, intrinsics[k], extrinsics[k]):
             track_id, pixels = tracks[index].track_id, int(core.sum())
             # the camera that shows most of it decides
             if pixels >= MIN_PIXELS and pixels > counts.get(track_id, 0):
-                found[track_id] = _vote(names[core], names[around])
+                colour = _vote(names[core], names[around])
+                middle = _middle(names == COLOURS.index(colour.name), core, outline, around)
+                sight = None if middle is None else _line_of_sight(middle, intrinsics[k], extrinsics[k])
+                found[track_id] = replace(colour, sight=sight)
                 counts[track_id] = pixels
     return found
 
 
 def _regions(
     tracks: Sequence[TrackedObject], base_from_map: Pose2, intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
-) -> Iterator[tuple[int, Mask, Mask]]:
-    """Per track that is in view: its index, its core, and what surrounds it, without what stands in front."""
+) -> Iterator[tuple[int, Mask, Mask, Mask]]:
+    """Per track that is in view: its index, its core, its outline, and what surrounds it, without what is in front."""
     distance = [np.hypot(*base_from_map.apply(np.array([t.x, t.y]))) for t in tracks]
     hidden = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), bool)
     for index in np.argsort(distance, kind="stable").tolist():
@@ -78,7 +88,7 @@ def _regions(
         if any(shape is None for shape in shapes):
             continue
         core, outline, around = (_filled(shape) for shape in shapes if shape is not None)
-        yield index, core & ~hidden, around & ~outline & ~hidden
+        yield index, core & ~hidden, outline & ~hidden, around & ~outline & ~hidden
         # what stands in front hides with its whole outline, and is believed only in its middle
         hidden |= outline
 
@@ -107,6 +117,39 @@ def _filled(outline: NDArray[np.int32]) -> Mask:
     mask = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), np.uint8)
     cv2.fillConvexPoly(mask, outline, 1)
     return mask.astype(bool)
+
+
+def _middle(same: Mask, core: Mask, outline: Mask, around: Mask) -> tuple[float, float] | None:
+    """Centroid (u, v) of the connected region of one colour that fills the core, None where it is no whole object."""
+    labels, parts, boxes, centroids = _parts(same & (outline | around))
+    share = np.bincount(parts[core], minlength=labels)
+    share[0] = 0
+    best = int(share.argmax())
+    left, top, width, height, area = (int(v) for v in boxes[best])
+    if best == 0 or area < SIGHT_PIXELS:
+        return None
+    rows, columns = np.nonzero(outline)
+    wanted = np.ptp(columns) + 1, np.ptp(rows) + 1
+    low, high = SIGHT_SIZE
+    fits = all(low < size / want < high for size, want in zip((width, height), wanted, strict=True))
+    cut = left == 0 or top == 0 or left + width == NETWORK_WIDTH or top + height == NETWORK_HEIGHT
+    return (float(centroids[best, 0]), float(centroids[best, 1])) if fits and not cut else None
+
+
+def _parts(mask: Mask) -> tuple[int, NDArray[np.int32], NDArray[np.int32], Array]:
+    return cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)  # type: ignore[return-value]
+
+
+def _line_of_sight(
+    pixel: tuple[float, float], intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> tuple[float, float, float, float, float, float]:
+    """Camera position and unit direction in base_link of a pixel's ray."""
+    fx, fy, cx, cy = (float(v) for v in intrinsics)
+    rotation = matrix[:, :3].astype(np.float64)
+    direction = rotation.T @ np.array([(pixel[0] - cx) / fx, (pixel[1] - cy) / fy, 1.0])
+    x, y, z = (-rotation.T @ matrix[:, 3].astype(np.float64)).tolist()
+    dx, dy, dz = (direction / np.linalg.norm(direction)).tolist()
+    return x, y, z, dx, dy, dz
 
 
 def _vote(core: NDArray[np.int64], around: NDArray[np.int64]) -> Colour:

@@ -37,7 +37,7 @@ SEPARATION_M = {
 }
 SIZE_LIMITS_M = (0.05, 30.0)
 # a table is now and then taken for a box of its own size: one that stands in a surer table, deeper than this, is none
-SUNK_M = 0.2
+SUNK_M = 0.4
 PAINT = (GroundClass.LANE_MARKING, GroundClass.CROSSWALK, GroundClass.STOP_LINE)
 
 
