@@ -41,7 +41,7 @@ class DockConfig:
     tolerance_m: float = 0.017
     tolerance_rad: float = 0.03
     pace_s: float = 1.0
-    max_pace_speed: tuple[float, float, float] = (0.25, 0.35, 0.3)  # of the command, not of the body
+    max_command: tuple[float, float, float] = (0.25, 0.29, 0.3)  # inside the envelope: the gate stops what is not
     pace_gain: tuple[float, float, float] = (0.68, 0.53, 0.76)
     pace_offset: tuple[float, float, float] = (0.012, -0.045, 0.0)
     walk_gain: tuple[float, float, float] = (0.8, 0.55, 0.92)
@@ -152,8 +152,8 @@ def _feedback(state: DockState, config: DockConfig) -> tuple[float, float, float
     velocity *= min(1.0, config.max_speed / max(float(np.linalg.norm(velocity)), 1e-9))
     rate = max(-config.max_yaw_rate, min(config.max_yaw_rate, _YAW_GAIN * to_goal.yaw))
     command = (np.array([*velocity, rate]) - (state.drift or config.walk_offset)) / config.walk_gain
-    command = np.clip(command, -0.4, 0.4)
-    return _triple(command)
+    limit = np.array(config.max_command)
+    return _triple(np.clip(command, -limit, limit))
 
 
 def _learn(state: DockState, config: DockConfig) -> DockState:
@@ -174,7 +174,7 @@ def _judge(state: DockState, now: float, config: DockConfig) -> DockState:
     if state.paces >= config.max_paces:
         return replace(state, phase="failed", since_s=now)
     offset = np.array(config.pace_offset if state.offset is None else state.offset)
-    limit = np.array(config.max_pace_speed)
+    limit = np.array(config.max_command)
     command = np.clip((_CAUTION * _vector(state.error.inverse()) - offset) / config.pace_gain, -limit, limit)
     return replace(state, phase="pace", since_s=now, command=_triple(command), start=state.error, paces=state.paces + 1)
 

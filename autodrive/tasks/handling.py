@@ -25,6 +25,7 @@ TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
 EDGE_M = 0.17  # from the table's edge to the centre of what is put down
 APART_M = 0.06
+SQUARISH = 1.3  # length over width
 
 
 class AtStance:
@@ -111,7 +112,7 @@ class PickUp:
         place = self._way.place(item, table, self._config, view)
         if reason := reachable(item, place, self._config):
             return Wish("look", failed=reason)
-        self._box, self._way.stance = _box(item), place
+        self._box, self._way.stance = _box(item, table), place
         self._task_id += 1  # a new try is a new job for the hands
         self._way.enter("work", view)
         return self._way.stand("dock", self._pick())
@@ -251,8 +252,11 @@ class Touch:
         return self._way.stand(arms.phase if mine and arms is not None else "dock", self._touch())
 
 
-def _box(item: SceneObject) -> BoxPose:
-    return BoxPose(item.x, item.y, item.z, item.yaw, item.length, item.width, item.height)
+def _box(item: SceneObject, table: SceneObject | None) -> BoxPose:
+    """The box as the hands need it. How a squarish one is turned no camera tells: most likely as its table."""
+    squarish = max(item.length, item.width) < SQUARISH * min(item.length, item.width)
+    yaw = table.yaw if squarish and table is not None else item.yaw
+    return BoxPose(item.x, item.y, item.z, yaw, item.length, item.width, item.height)
 
 
 def _near_face(item: SceneObject, place: Pose2, config: ArmsConfig) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ below its cameras, must not.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,7 @@ THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 CERTAIN_WITHIN_M = (1.0, 4.0)
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
+SIZES_KEPT = 100  # frames
 
 
 @dataclass
@@ -36,6 +38,17 @@ class _Known:
     missed_s: float = 0.0
     votes: dict[str, float] = field(default_factory=dict)
     sights: Triangulation = field(default_factory=Triangulation)
+    sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
+
+    def see(self, track: TrackedObject, now_s: float) -> None:
+        """Take over what a track says of it now."""
+        self.track, self.seen_s, self.missed_s = track, now_s, 0.0
+        self.sizes.append((track.length, track.width, track.height))
+
+    def size(self) -> tuple[float, float, float]:
+        """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
+        length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
+        return length, width, height
 
     def place(self) -> Array:
         """Centre (3,) in map, from the network and the lines of sight."""
@@ -105,17 +118,22 @@ class SceneMemory:
         known = self._known[item]
         t, (name, confidence) = known.track, known.colour()
         x, y, z = known.place().tolist()
-        size = (t.length, t.width, t.height)
-        return SceneObject(item, t.label, x, y, z, t.yaw, *size, t.vx, t.vy, name, confidence)
+        return SceneObject(item, t.label, x, y, z, t.yaw, *known.size(), t.vx, t.vy, name, confidence)
 
     def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
         item = self._id_of_track.get(track.track_id)
         if item is None or item not in self._known or item in taken:
             item = self._same_as(track, taken)
+        elif self._jumped(item, track):
+            return item
         self._id_of_track[track.track_id] = item
-        known = self._known.setdefault(item, _Known(track, now_s))
-        known.track, known.seen_s, known.missed_s = track, now_s, 0.0
+        self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
         return item
+
+    def _jumped(self, item: int, track: TrackedObject) -> bool:
+        """Whether a track of a known thing has gone over to something else."""
+        x, y, _ = self._known[item].place()
+        return track.label not in ROAD_USERS and math.dist((x, y), (track.x, track.y)) > SAME_THING_M
 
     def _same_as(self, track: TrackedObject, taken: set[int]) -> int:
         reach = SAME_PERSON_M if track.label in ROAD_USERS else SAME_THING_M

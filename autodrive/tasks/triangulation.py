@@ -17,7 +17,8 @@ PRIOR_STD_M = (0.20, 0.20, 0.06)  # of the network's place
 SIGHT_STD_RAD = 0.012
 INDEPENDENT = 0.08  # share of the sights: neighbouring frames err alike
 FADES = 0.985  # per sight: odometry drifts
-TRUSTED_M = 0.45  # a place further from the network's than this belongs to something else
+TRUSTED_M = 0.45  # a place further from the network's than this belongs to something else, ...
+SURE_PER_M2 = 400.0  # ... unless the sights fix it to 5 cm in every direction
 MIN_RANGE_M = 0.4
 
 
@@ -42,4 +43,5 @@ class Triangulation:
         """Best place (3,) in map, given the network's (3,)."""
         weight = np.diag(1.0 / np.square(PRIOR_STD_M))
         place = np.asarray(np.linalg.solve(self._matrix + weight, self._vector + weight @ prior), np.float64)
-        return place if float(np.linalg.norm(place - prior)) < TRUSTED_M else prior
+        sure = float(np.linalg.eigvalsh(self._matrix)[0]) > SURE_PER_M2
+        return place if sure or float(np.linalg.norm(place - prior)) < TRUSTED_M else prior
