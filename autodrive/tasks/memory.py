@@ -19,7 +19,7 @@ from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
 from autodrive.tasks.triangulation import Triangulation
 from autodrive.vision.appearance import Colour
 
-SAME_THING_M = 0.45  # a new track of the same class this near to a remembered thing is that thing
+SAME_THING_M = 0.35  # a new track of the same class this near to a remembered thing is that thing
 SAME_PERSON_M = 1.2
 PERSON_FORGOTTEN_S = 3.0
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
@@ -27,6 +27,7 @@ CERTAIN_WITHIN_M = (1.0, 4.0)
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
 SIZES_KEPT = 100  # frames
+SPARE_IDS = 1_000_000  # from here on: things whose track once showed something else
 
 
 @dataclass
@@ -63,13 +64,14 @@ class _Known:
 
 
 class SceneMemory:
-    """Things by ids of their own: the id of the track that first showed them."""
+    """Things by ids of their own: mostly the id of the track that first showed them."""
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
         self._id_of_track: dict[int, int] = {}
         self._first_s: dict[int, float] = {}  # when each track was first there: its age does not travel in messages
         self._now_s: float | None = None
+        self._next_spare = SPARE_IDS
 
     def update(
         self,
@@ -91,7 +93,9 @@ class SceneMemory:
             known = self._known.get(self._id_of_track.get(track_id, -1))
             if known is not None:
                 known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
-                if colour.sight is not None and known.track.label == ObjectClass.BOX:
+                # a line of sight to something of another colour is one to something else
+                same = colour.name == known.colour()[0] and known.seen_s == now_s
+                if colour.sight is not None and same and known.track.label == ObjectClass.BOX:
                     known.sights.add(colour.sight, body, known.place())
         self._forget(now_s, elapsed, body, shown, keep)
 
@@ -122,10 +126,8 @@ class SceneMemory:
 
     def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
         item = self._id_of_track.get(track.track_id)
-        if item is None or item not in self._known or item in taken:
+        if item is None or item not in self._known or item in taken or self._jumped(item, track):
             item = self._same_as(track, taken)
-        elif self._jumped(item, track):
-            return item
         self._id_of_track[track.track_id] = item
         self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
         return item
@@ -138,12 +140,17 @@ class SceneMemory:
     def _same_as(self, track: TrackedObject, taken: set[int]) -> int:
         reach = SAME_PERSON_M if track.label in ROAD_USERS else SAME_THING_M
         near = [
-            (math.dist((k.track.x, k.track.y), (track.x, track.y)), item)
+            (math.dist(k.place()[:2], (track.x, track.y)), item)
             for item, k in self._known.items()
             if k.track.label == track.label and item not in taken
         ]
         distance, item = min(near, default=(math.inf, -1))
-        return item if distance < reach else track.track_id
+        if distance < reach:
+            return item
+        if track.track_id not in self._known:
+            return track.track_id
+        self._next_spare += 1
+        return self._next_spare
 
     def _forget(self, now_s: float, elapsed: float, body: Pose2, shown: set[int], keep: frozenset[int]) -> None:
         near, far = CERTAIN_WITHIN_M
