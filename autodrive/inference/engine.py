@@ -31,13 +31,16 @@ class Engine(Protocol):
         """Compute all outputs; raises EngineError when an input is missing or has another dtype or shape."""
 
 
-def load_engine(manifest_path: Path, runtime: str = "onnxruntime", threads: int = 2) -> Engine:
+def load_engine(
+    manifest_path: Path, runtime: str = "onnxruntime", threads: int = 2, trusted: Mapping[str, str] | None = None
+) -> Engine:
     """Load the network that ``manifest_path`` describes.
 
-    The file's sha256 must equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and
-    outputs must be the manifest's. Raises EngineError otherwise.
+    A key of ``trusted`` (None: those of trusted_keys.yaml) must have signed the manifest and the file's sha256 must
+    equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and outputs must be the
+    manifest's. Raises EngineError otherwise.
     """
-    manifest, data = read_network(manifest_path)
+    manifest, data = read_network(manifest_path, trusted)
     if runtime == "onnxruntime":
         from autodrive.inference.onnx_engine import OnnxEngine  # a runtime is imported only where it is used
 
