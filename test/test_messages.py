@@ -216,9 +216,9 @@ def test_camera_info_and_transform_carry_the_calibration() -> None:
     assert [t.x, t.y, t.z] == camera().position.tolist()
 
 
-@given(st.lists(st.sampled_from(["front", "rear", "left_1"]), unique=True), st.integers(0, 2**40))
-def test_frame_set(names: list[str], sequence: int) -> None:
-    frames = tuple((n, Descriptor(f"autodrive-0-1-{n}", k, sequence, 4, 6, 3)) for k, n in enumerate(names))
+@given(st.lists(st.sampled_from(["front", "rear", "left_1"]), unique=True), st.integers(1, 2**40))
+def test_frame_set(names: list[str], count: int) -> None:
+    frames = tuple((n, Descriptor(f"autodrive-0-1-{n}", k, 2 * count, 7, 4, 6, 3)) for k, n in enumerate(names))
     assert frame_set.from_message(wired(frame_set.to_message(STAMP, frames))) == frames
 
 
