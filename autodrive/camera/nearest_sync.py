@@ -1,4 +1,4 @@
-"""Bring images of cameras without a common trigger together: with each of the first camera, the nearest of the others."""
+"""Bring images of cameras that share no trigger together: with each of the first, the nearest of the others."""
 
 from __future__ import annotations
 
