@@ -14,6 +14,7 @@ from autodrive.errors import EngineError
 from autodrive.inference.manifest import Manifest, TensorSpec, read_network
 
 Tensors = Mapping[str, NDArray[Any]]
+RUNTIMES = ("onnxruntime", "torch")
 
 
 class Engine(Protocol):
@@ -41,11 +42,16 @@ def load_engine(
     manifest's. Raises EngineError otherwise.
     """
     manifest, data = read_network(manifest_path, trusted)
+    # a runtime is imported only where it is used
     if runtime == "onnxruntime":
-        from autodrive.inference.onnx_engine import OnnxEngine  # a runtime is imported only where it is used
+        from autodrive.inference.onnx_engine import OnnxEngine
 
         return OnnxEngine(data, manifest, threads)
-    raise EngineError(f"unknown runtime {runtime!r}; available: ['onnxruntime']")
+    if runtime == "torch":
+        from autodrive.inference.torch_engine import TorchEngine
+
+        return TorchEngine(manifest_path, manifest, threads)
+    raise EngineError(f"unknown runtime {runtime!r}; available: {list(RUNTIMES)}")
 
 
 def check_signature(manifest: Manifest, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> None:
