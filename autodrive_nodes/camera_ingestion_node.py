@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from autodrive.errors import ConfigError, InputError
 from autodrive.lockstep import StampSynchronizer
 from autodrive.rig import Camera, load_rig
-from autodrive.transport.ring import Descriptor, RingWriter
+from autodrive.transport.ring import Descriptor, RingReader, RingWriter
 from autodrive_nodes import contracts, frame_set, messages
 from autodrive_nodes.stage_node import StageNode
 
@@ -24,7 +24,10 @@ MISSING_AFTER_S = 2.0
 
 
 class CameraIngestionNode(StageNode):
-    """images of each camera -> frame set; ``source`` is "shm", or "auto" for plain and compressed images as well."""
+    """images of each camera -> frame set; ``source`` is "shm", or "auto" for plain and compressed images as well.
+
+    In "auto", descriptors of shared memory on another host are passed over: their images come by plain DDS.
+    """
 
     defaults = {"rig": "", "source": "shm"}  # noqa: RUF012
 
@@ -36,6 +39,7 @@ class CameraIngestionNode(StageNode):
         self._frames = self.say(contracts.FRAME_SET)
         self._sets = StampSynchronizer(tuple(c.name for c in self._rig.cameras))
         self._rings: dict[str, RingWriter] = {}
+        self._reader = RingReader()
         self._received = dict.fromkeys(self._sets.names, 0)
         self._complete, self._stalled_since = 0, time.monotonic()
         for camera in self._rig.cameras:
@@ -51,8 +55,12 @@ class CameraIngestionNode(StageNode):
             ring.close()
 
     def _hear_camera(self, camera: Camera) -> None:
+        auto = self.value("source") == "auto"
+
         def shm(message: CompressedImage) -> None:
-            self._add(camera, message, Descriptor.unpack(bytes(message.data)))
+            descriptor = Descriptor.unpack(bytes(message.data))
+            if not auto or self._reader.reachable(descriptor):
+                self._add(camera, message, descriptor)
 
         def plain(message: Image) -> None:
             self._add(camera, message, self._store(camera, messages.from_image(message, _topic(camera))))
@@ -63,7 +71,6 @@ class CameraIngestionNode(StageNode):
                 raise InputError(f"{_topic(camera)}/compressed: {len(message.data)} bytes are no image")
             self._add(camera, message, self._store(camera, np.ascontiguousarray(pixels[..., ::-1], np.uint8)))
 
-        auto = self.value("source") == "auto"
         self.hear(contracts.IMAGE_SHM, shm, required=not auto, camera=camera.name)
         if auto:
             self.hear(contracts.IMAGE, plain, camera=camera.name)

@@ -148,6 +148,7 @@ def test_a_later_segment_of_the_same_name_is_told_apart() -> None:
         assert reader.view(new).max() == 2
         with pytest.raises(InputError, match="another host"):
             reader.view(old)
+        assert reader.reachable(new) and not reader.reachable(old)
     finally:
         second.close()
 

@@ -166,6 +166,14 @@ class RingReader:
         segment = self._open(descriptor)
         return descriptor.slot < segment.slots and bool(segment.sequences[descriptor.slot] == descriptor.sequence)
 
+    def reachable(self, descriptor: Descriptor) -> bool:
+        """Whether the segment is on this host, of this user, and still the one that the descriptor means."""
+        try:
+            self._open(descriptor)
+        except InputError:
+            return False
+        return True
+
     def _open(self, descriptor: Descriptor) -> _Segment:
         """The mapped segment; one of an earlier writer of the same name is mapped anew."""
         name = descriptor.segment
