@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from autodrive.errors import AutodriveError
-from autodrive_nodes.commands import bag, bench, doctor, engine, evaluate, perceive, run, town, train
+from autodrive_nodes.commands import bag, bench, doctor, engine, evaluate, perceive, replay, run, town, train
 
-COMMANDS = (run, evaluate, perceive, bag, train, engine, bench, town, doctor)
+COMMANDS = (run, evaluate, perceive, bag, replay, train, engine, bench, town, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
