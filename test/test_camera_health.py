@@ -46,8 +46,9 @@ def test_frozen_and_thawed() -> None:
     stream.run(10)
     assert stream.run(4, lambda _: noisy(1)).level == Level.OK
     state = stream.run(1, lambda _: noisy(1))
-    assert state.level == Level.ERROR and state.text == "frozen: the last 5 images are equal"
-    assert stream.run(1).level == Level.OK
+    assert state.level == Level.ERROR and state.text == "frozen: its images are equal"
+    assert state.values["equal"] == 5 and stream.health.fault(stream.now) == state.text
+    assert stream.run(1).level == Level.OK and stream.health.fault(stream.now) is None
 
 
 def test_a_rendered_world_may_stand_still() -> None:

@@ -113,13 +113,17 @@ class CameraHealth:
         findings = [*self._errors(now_ns), *self._warnings()]
         level = max((level for level, _ in findings), default=Level.OK)
         values = {"frames": float(self.frames), "dropped": float(self.dropped), "lost": float(self.lost)}
-        values |= {"refused": float(self.refused), "rate_hz": round(self.rate_hz(), 2)}
+        values |= {"refused": float(self.refused), "equal": float(self._equal), "rate_hz": round(self.rate_hz(), 2)}
         if self._limits.latency_s and self._latencies:
             values["latency_ms"] = round(1e3 * float(np.median(self._latencies)), 2)
             values["latency_max_ms"] = round(1e3 * max(self._latencies), 2)
         if self._look is not None:
             values |= {"black": round(self._look.black, 3), "white": round(self._look.white, 3)}
         return Health(level, "; ".join(text for _, text in findings) or "delivers", values)
+
+    def fault(self, now_ns: int) -> str | None:
+        """Why the camera must not be used now, None if it may."""
+        return "; ".join(text for _, text in self._errors(now_ns)) or None
 
     def rate_hz(self) -> float:
         """Of the exposures in the window; 0 until there are two."""
@@ -147,7 +151,7 @@ class CameraHealth:
         if self._refused is not None:
             found.append(self._refused)
         if self._limits.frozen and self._equal >= self._limits.frozen:
-            found.append(f"frozen: the last {self._equal} images are equal")
+            found.append("frozen: its images are equal")
         return [(Level.ERROR, text) for text in found]
 
     def _warnings(self) -> list[tuple[Level, str]]:
