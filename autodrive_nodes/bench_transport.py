@@ -58,7 +58,9 @@ def measure(way: str, load: Load) -> dict[str, float]:
     try:
         found: dict[str, Any] = {}
         for _ in range(2):
-            found |= results.get(timeout=MATCH_TIMEOUT_S + 3 * load.frames / load.rate + 30)
+            found |= results.get(timeout=2 * MATCH_TIMEOUT_S + 3 * load.frames / load.rate)
+            if "failure" in found:
+                raise EnvironmentProblem(f"transport benchmark ({way}): {found['failure']}")
     except queue.Empty:
         raise EnvironmentProblem(
             f"transport benchmark ({way}): a process gave no result; is the machine idle?"
@@ -103,6 +105,7 @@ def _write(way: str, load: Load, done: Any, results: Any) -> None:
     deadline = time.monotonic() + MATCH_TIMEOUT_S
     while not all(p.get_subscription_count() for p in publishers):
         if time.monotonic() > deadline:
+            results.put({"failure": f"the reader was not found within {MATCH_TIMEOUT_S:.0f} s"})
             return
         time.sleep(0.05)
     rings = [RingWriter(f"bench_{k}", load.width * load.height * 3) for k in range(load.cameras)] if way == RING else []
