@@ -232,14 +232,15 @@ def _perceive(o: Options) -> System:
 
 
 def _replay(o: Options) -> System:
-    """Those stages of the car that ``only`` names, fed by what was recorded of all others."""
+    """Those stages of the car that ``only`` names (all but vision), fed by what was recorded of all others."""
     stages = {
         name: nodes
         for name, nodes in _car(replace(o, record=False)).groups.items()
         if name in ("safety", "driving", "vision")
     }
     names = [node.name for nodes in stages.values() for node in nodes]
-    chosen = o.only.split(",") if o.only else names
+    blind = [node.name for name, nodes in stages.items() for node in nodes if name != "vision"]
+    chosen = o.only.split(",") if o.only else blind
     if unknown := [name for name in chosen if name not in names]:
         raise ConfigError(f"replay: the car has no stage {unknown[0]!r}; choose of {names}")
     part = {"from_s": float(o.from_s), "to_s": float(o.to_s), "rate": float(o.rate)}

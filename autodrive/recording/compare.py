@@ -65,7 +65,7 @@ def compare(
 
 def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any, float]]:
     """Fields that differ, with both values and the amount: infinite where no number tells it (text, length, NaN)."""
-    if is_dataclass(old) and type(old) is type(new):
+    if is_dataclass(old) and is_dataclass(new):  # each bag has types of its own
         for f in fields(old):
             if f.name != "__msgtype__":
                 yield from differences(getattr(old, f.name), getattr(new, f.name), f"{name}.{f.name}".lstrip("."))
