@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autodrive.errors import InputError
-from autodrive.inference.engine import load_engine
+from autodrive.inference.engine import AUTO, load_best, load_engine
 from autodrive.inference.signing import load_trusted_keys
 from autodrive.rig import load_rig
 from autodrive.transport.ring import RingReader
@@ -29,7 +29,12 @@ class PerceptionNode(StageNode):
         self._names = tuple(c.name for c in rig.cameras)
         keys = self.value("trusted_keys")
         trusted = load_trusted_keys(Path(keys)) if keys else None
-        engine = load_engine(Path(self.value("engine")), self.value("runtime"), self.value("threads"), trusted)
+        manifest, runtime, threads = Path(self.value("engine")), self.value("runtime"), self.value("threads")
+        if runtime == AUTO:
+            engine, reasons = load_best(manifest, threads, trusted)
+            self.get_logger().info("; ".join((f"chose {engine.runtime}", *reasons)))
+        else:
+            engine = load_engine(manifest, runtime, threads, trusted)
         self._perceiver = Perceiver(engine, rig)
         self._tracker = Tracker()
         self._reader = RingReader()

@@ -9,13 +9,18 @@ import pytest
 
 from autodrive.data.export import example_inputs
 from autodrive.errors import EngineError
-from autodrive.inference.engine import RUNTIMES, Engine, load_engine
+from autodrive.inference.engine import AUTO, GPU_RUNTIMES, RUNTIMES, Engine, load_best, load_engine
 from autodrive_nodes.paths import DEFAULT_ENGINE
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return load_engine(DEFAULT_ENGINE, request.param)
+    if request.param not in GPU_RUNTIMES:
+        return load_engine(DEFAULT_ENGINE, request.param)
+    try:
+        return load_engine(DEFAULT_ENGINE, request.param)
+    except EngineError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +71,14 @@ def test_no_threads_are_refused_and_a_tampered_file_never_reaches_a_runtime(engi
     (tmp_path / "vision.onnx").write_bytes(DEFAULT_ENGINE.with_suffix(".onnx").read_bytes()[:-1])
     with pytest.raises(EngineError, match="corrupted"):
         load_engine(tmp_path / "vision.yaml", runtime)
+
+
+def test_auto_takes_what_works_and_says_why_not_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("autodrive.inference.cuda_driver.LIBRARY", "libabsent.so.1")
+    chosen, reasons = load_best(DEFAULT_ENGINE)
+    assert chosen.runtime.startswith("onnxruntime")
+    assert load_engine(DEFAULT_ENGINE, AUTO).runtime == chosen.runtime
+    assert [reason.split(":")[0] for reason in reasons] == [f"not {runtime}" for runtime in GPU_RUNTIMES]
+    assert all("needs an NVIDIA GPU: no NVIDIA driver" in reason for reason in reasons)
+    with pytest.raises(EngineError, match="No such file"):
+        load_best(tmp_path / "absent.yaml")
