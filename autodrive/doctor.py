@@ -140,7 +140,12 @@ def check_tensorrt() -> list[Finding]:
     return [
         Finding("tensorrt", "ok", f"{module} {version or ''}".strip())
         if module
-        else Finding("tensorrt", "warn", "none", "optional, with an NVIDIA GPU: pip install tensorrt-rtx-cu13"),
+        else Finding(
+            "tensorrt",
+            "warn",
+            "none",
+            "optional, with an NVIDIA GPU: pip install -r requirements-gpu.txt, docs/engines.md",
+        ),
         Finding("pycuda", "ok", pycuda)
         if pycuda
         else Finding("pycuda", "warn", "none", "optional, with an NVIDIA GPU: pip install pycuda"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from autodrive.data.export import example_inputs
 from autodrive.errors import EngineError
 from autodrive.inference.engine import AUTO, GPU_RUNTIMES, RUNTIMES, Engine, load_best, load_engine
+from autodrive.inference.timing import time_in_turns
+from autodrive_nodes.cli import main
 from autodrive_nodes.paths import DEFAULT_ENGINE
 
 
@@ -82,3 +85,30 @@ def test_auto_takes_what_works_and_says_why_not_the_rest(monkeypatch: pytest.Mon
     assert all("needs an NVIDIA GPU: no NVIDIA driver" in reason for reason in reasons)
     with pytest.raises(EngineError, match="No such file"):
         load_best(tmp_path / "absent.yaml")
+
+
+def test_runs_are_timed_in_turns_and_the_first_is_not_counted() -> None:
+    order: list[str] = []
+
+    class Counting:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self, inputs) -> dict[str, np.ndarray]:
+            order.append(self.name)
+            return {}
+
+    ticks = iter(range(100))
+    seconds = time_in_turns([Counting("a"), Counting("b")], {}, 2, lambda: float(next(ticks)))
+    assert order == ["a", "b"] * 3 and seconds == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_bench_prints_every_runtime_beside_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autodrive.inference.cuda_driver.LIBRARY", "libabsent.so.1")
+    assert main(["engine", "bench", "--rounds", "1", "--cameras", "2", "--json"]) == 0
+    captured = capsys.readouterr()
+    rows = json.loads(captured.out)
+    assert [row["runtime"].split()[0] for row in rows] == ["torch", "onnxruntime"]
+    assert rows[0]["times_torch"] == 1.0 and all(row["ms"] > 0 for row in rows)
+    assert "left out: tensorrt needs" in captured.err
+    assert main(["engine", "bench", "--cameras", "1"]) == 1
