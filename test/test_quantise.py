@@ -23,6 +23,7 @@ from autodrive_nodes.cli import main
 
 SHIPPED = ROOT / "engines" / "vision.yaml"
 RIG = shipped_rig("humanoid")
+QUANTISE = ["engine", "quantise", "--frames", "1", "--data"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a few drawn samples of both rigs, for calibration and for validation."""
     folder = tmp_path_factory.mktemp("data")
     for name in ("car", "humanoid"):
-        for kind, seeds in (("train", range(2)), ("val", range(10, 12))):
+        for kind, seeds in (("train", range(2)), ("val", range(10, 20))):
             (folder / f"{name}_{kind}").mkdir()
             for seed in seeds:
                 sample = fake_sample(shipped_rig(name), seed)
@@ -58,7 +59,7 @@ def symmetric(reference: Engine, data: Path) -> onnx.ModelProto:
 def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Manifest of the shipped network quantised for onnxruntime by the command."""
     out = tmp_path_factory.mktemp("int8")
-    assert main(["engine", "quantise", "--data", str(data), "--out", str(out), "--frames", "1"]) == 0
+    assert main([*QUANTISE, str(data), "--out", str(out), "--points", "10"]) == 0  # drawn frames are strange to it
     return out / "vision.int8.yaml"
 
 
@@ -90,13 +91,24 @@ def test_for_tensorrt_no_zero_point_is_other_than_zero_and_no_bias_an_integer(sy
 def test_the_command_makes_a_signed_network_that_sees_alike(made: Path, reference: Engine, data: Path) -> None:
     candidate = load_engine(made)
     described = candidate.manifest.training["quantisation"]
-    assert described["from_sha256"] == reference.manifest.sha256 and candidate.manifest.metrics == {}
+    assert described["from_sha256"] == reference.manifest.sha256
+    scores = candidate.manifest.metrics["humanoid"]
+    assert scores["frames"] == 10 and max(scores["float32"]["map_percent"].values()) > 1
+    assert scores["int8"] != scores["float32"] and abs(scores["ap_points_lost"]) < 10
     sizes = [path.stat().st_size for path in (made.with_suffix(".onnx"), SHIPPED.with_suffix(".onnx"))]
     assert sizes[0] < 0.6 * sizes[1]
     for inputs in calibration_inputs(reference.run, [(data / "car_val", shipped_rig("car"))], 2):
         stated, found = reference.run(inputs), candidate.run(inputs)
         for name in stated:
             assert 0.9 < cosine_similarity(stated[name], found[name]) < 1.0, name
+
+
+def test_an_int8_network_whose_price_is_unknown_is_not_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*QUANTISE, str(data), "--out", str(tmp_path), "--score-frames", "1"]) == 1
+    assert "not written: int8 loses nan" in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_frames_or_by_an_unknown_scheme_nothing_is_quantised(reference: Engine, data: Path) -> None:

@@ -66,7 +66,7 @@ class _Watched:
     def side(self, rig: Rig) -> Side:
         band = BANDS.get(rig.name, ((0.0, rig.extent.x_max - rig.extent.x_min),))[-1]
         metrics = next(iter(summarise(self.frames, (band,))["bands"].values()))
-        percent = {key: None if value is None else 100 * value for key, value in metrics["map"].items()}
+        percent = {key: None if value is None else round(100 * value, 2) for key, value in metrics["map"].items()}
         manifest = self.engine.manifest
         return Side(
             manifest.file,

@@ -8,15 +8,18 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from autodrive.errors import InputError
-from autodrive.inference.engine import load_engine
+from autodrive.inference.engine import Engine, load_engine
 from autodrive.rig import load_rig
 from autodrive_nodes.commands.train import RIG_NAMES
 from autodrive_nodes.paths import DEFAULT_ENGINE, RIGS
+
+if TYPE_CHECKING:
+    from autodrive.data.compare_engines import Comparison
 
 
 def add_parsers(actions: Any) -> None:
@@ -37,24 +40,29 @@ def add_parsers(actions: Any) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    # scoring imports torch: only this command pays for it
-    from autodrive.data.compare_engines import compare_engines
-    from autodrive.data.dataset import list_samples
-    from autodrive.data.sample import load_sample
-
     reference = load_engine(args.reference, threads=args.threads)
     candidate = load_engine(args.manifest, args.runtime, args.threads)
     results = []
     for name in args.rig or RIG_NAMES:
-        folder = args.data / f"{name}_val"
-        files = list_samples(folder)[: args.frames]
-        if not files:
-            raise InputError(f"{folder} holds no samples; make some: autodrive train perception --generate")
-        samples = (load_sample(file) for file in tqdm(files, desc=name, unit="frame", disable=None, leave=False))
-        found = asdict(compare_engines(reference, candidate, load_rig(RIGS / f"{name}.yaml"), samples))
+        found = asdict(compare_on_samples(reference, candidate, name, args.data, args.frames))
         results.append(found | {"failures": failures(found, args)})
     sys.stdout.write((json.dumps(results, indent=2) if args.json else "\n".join(map(table, results))) + "\n")
     return 1 if any(result["failures"] for result in results) else 0
+
+
+def compare_on_samples(reference: Engine, candidate: Engine, rig: str, data: Path, frames: int) -> Comparison:
+    """Compare on the first samples of a rig that are never trained on; raises InputError when there are none."""
+    # scoring imports torch: only those who score pay for it
+    from autodrive.data.compare_engines import compare_engines
+    from autodrive.data.dataset import list_samples
+    from autodrive.data.sample import load_sample
+
+    folder = data / f"{rig}_val"
+    files = list_samples(folder)[:frames]
+    if not files:
+        raise InputError(f"{folder} holds no samples; make some: autodrive train perception --generate")
+    samples = (load_sample(file) for file in tqdm(files, desc=rig, unit="frame", disable=None, leave=False))
+    return compare_engines(reference, candidate, load_rig(RIGS / f"{rig}.yaml"), samples)
 
 
 def failures(found: dict[str, Any], args: argparse.Namespace) -> list[str]:
@@ -86,5 +94,5 @@ def table(found: dict[str, Any]) -> str:
     similar = ", ".join(f"{name} {value:.5f}" for name, value in found["cosine"].items())
     lines.append(f"  lowest cosine: {similar}")
     lines.append(f"  {found['ap_points_lost']:+.2f} AP points lost, {found['speed_up']:.2f} times as fast")
-    lines += [f"  FAILED {line}" for line in found["failures"]]
+    lines += [f"  FAILED {line}" for line in found.get("failures", [])]
     return "\n".join(lines)
