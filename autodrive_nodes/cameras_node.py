@@ -35,7 +35,9 @@ class CamerasNode(StageNode):
         """Open every source: what is not there is refused here."""
         self._rig = load_rig(Path(self.value("rig")))
         if not self.value("cameras"):
-            raise ConfigError("cameras: parameter cameras is empty; name the camera setup file (docs/cameras.md)")
+            raise ConfigError(
+                "cameras: parameter cameras is empty; name the camera setup file (docs/camera_sources.md)"
+            )
         self._chosen: CameraSetup = read_camera_setup(Path(self.value("cameras")), self._rig)
         if not self._chosen.sources:
             raise ConfigError(f"camera setup {self.value('cameras')}: sources is missing")

@@ -251,7 +251,7 @@ def _replay(o: Options) -> System:
 
 def _cameras(o: Options) -> System:
     """The way in of real cameras: what the world is for in the other systems, and ingestion that judges them."""
-    cameras = {"rig": o.rig, "cameras": o.cameras}
+    cameras = {"rig": o.rig, "cameras": o.cameras, "mode": "realtime"}  # no camera waits
     groups: dict[str, tuple[NodeSpec, ...]] = {
         "vision": (_node(o, "camera_ingestion", "camera_ingestion_node:CameraIngestionNode", source="shm", **cameras),),
         "world": (_node(o, "cameras", "cameras_node:CamerasNode", **cameras),),

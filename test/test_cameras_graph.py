@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import yaml
 from graph_bench import GraphBench
-from graph_run import Run
+from graph_run import REPOSITORY, Run
 from sensor_msgs.msg import CompressedImage, Image
 
+from autodrive.camera.setup_file import read_camera_setup
 from autodrive.errors import ConfigError
 from autodrive.rig import load_rig
 from autodrive.transport.ring import RingReader, RingWriter
@@ -232,9 +233,16 @@ def test_sources_that_are_not_there_end_the_start_in_one_line(
     ],
 )
 def test_setup_files_are_checked(cameras: Cameras, content: dict[str, Any], complaint: str) -> None:
-    from autodrive.camera.setup_file import read_camera_setup
-
     path = Path(cameras.setup(**content)["cameras"])
     with pytest.raises(ConfigError) as caught:
         read_camera_setup(path, load_rig(cameras.rig))
     assert complaint in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_the_example_in_the_documentation_is_a_setup_file(cameras: Cameras) -> None:
+    text = (REPOSITORY / "docs" / "camera_sources.md").read_text()
+    path = cameras.folder / "cameras.yaml"
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    setup = read_camera_setup(path, load_rig(cameras.rig))
+    assert setup.sources == {"front": "v4l2:/dev/video0", "rear": "v4l2:/dev/video2"}
+    assert (setup.tolerance_ns, setup.limits.frozen, setup.limits.rate_hz) == (20_000_000, 10, 20.0)

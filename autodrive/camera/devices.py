@@ -1,7 +1,6 @@
 """Cameras that are there: Video4Linux devices and GStreamer pipelines, through OpenCV.
 
-Without a camera here only the refusals of this file are tested, and its arithmetic of stamps; docs/cameras.md says how
-to try one.
+Not run with a camera, for lack of one: only the refusals of this file are tested, and its arithmetic of stamps.
 """
 
 from __future__ import annotations

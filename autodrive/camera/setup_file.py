@@ -1,4 +1,4 @@
-"""The file that says of real cameras where their images come from and what they must keep: docs/cameras.md has one."""
+"""The file that says of real cameras where images come from and what they must keep (docs/camera_sources.md has one)."""
 
 from __future__ import annotations
 
