@@ -25,6 +25,7 @@ from autodrive.rig import Camera, load_rig
 from autodrive.transport.ring import Descriptor, RingReader, RingWriter
 from autodrive_nodes import contracts, frame_set, messages
 from autodrive_nodes.camera_watch import CameraWatch
+from autodrive_nodes.image_messages import from_image
 from autodrive_nodes.stage_node import StageNode
 
 HEALTH_EVERY = 10  # frame sets
@@ -85,7 +86,7 @@ class CameraIngestionNode(StageNode):
             return descriptor if not auto or self._reader.reachable(descriptor) else None
 
         def plain(message: Image) -> Descriptor:
-            return self._store(camera, messages.from_image(message, _topic(camera)))
+            return self._store(camera, from_image(message, _topic(camera)))
 
         def compressed(message: CompressedImage) -> Descriptor:
             return self._store(camera, decode_image(message.data, f"{_topic(camera)}/compressed"))

@@ -1,4 +1,4 @@
-"""The file that says of real cameras where images come from and what they must keep (docs/camera_sources.md has one)."""
+"""The file that says of real cameras where images come from and what they must keep: see docs/camera_sources.md."""
 
 from __future__ import annotations
 
