@@ -222,3 +222,17 @@ def test_recordings_of_different_clocks_are_refused(tmp_path: Path) -> None:
     video = VideoFile(write_video(tmp_path / "drive.mp4"))
     with pytest.raises(InputError, match="not of one time"):
         CameraFeed({"a": folder, "b": video}, lambda _: video, lambda *_: None, lambda *_: None, time.time_ns)
+
+
+def test_a_damaged_image_of_a_recording_is_told_and_passed_over(tmp_path: Path) -> None:
+    source = ImageFolder(write_folder(tmp_path / "f", ["a.png", "b.png", "c.png"]), 100.0)
+    (tmp_path / "f" / "b.png").write_bytes(b"garbage")
+    frames, complaints = [], []
+    feed = CameraFeed(
+        {"a": source}, lambda _: source, lambda _, f: frames.append(f), lambda _, t: complaints.append(t), time.time_ns
+    )
+    feed.start()
+    deadline = time.monotonic() + 20
+    while feed.playing and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(frames) == 2 and len(complaints) == 1 and "b.png" in complaints[0]

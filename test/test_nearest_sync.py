@@ -97,3 +97,20 @@ def test_steady_cameras_lose_nothing(offsets: list[int], order: list[int], data:
         done += [sync.add(NAMES[i], stamps[i], k) for i in order]
     assert [d for d in done if d] == [dict.fromkeys(NAMES, k) for k in range(10)]
     assert sync.dropped == sync.late == 0
+
+
+def test_the_tolerance_itself_is_near_enough_and_not_more() -> None:
+    sync = NearestSynchronizer(("a", "b"), tolerance_ns=10)
+    sync.add("a", 100, "a")
+    assert sync.add("b", 111, "far") is None
+    assert sync.dropped == 1
+    sync.add("a", 201, "a")
+    assert sync.add("b", 211, "near") == {"a": "a", "b": "near"}
+
+
+def test_of_two_exposures_that_are_complete_the_newer_comes() -> None:
+    sync = NearestSynchronizer(("a", "b"), tolerance_ns=60)
+    sync.add("a", 0, "old")
+    sync.add("a", 100, "new")
+    assert sync.add("b", 50, "b") == {"a": "new", "b": "b"}
+    assert sync.dropped == 1 and sync.pending == ()
