@@ -19,9 +19,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from autodrive.errors import EngineError, InputError
+from autodrive.inference.graph_walk import IMAGES, reached
 
 Arrays = Mapping[str, NDArray[Any]]
-IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,7 @@ def quantised_convolutions(model: onnx.ModelProto) -> list[str]:
     """Names of the convolutions that become int8: those that the images reach and that are not the last of a head."""
     makers = {name: node for node in model.graph.node for name in node.output}
     last = {node.name for output in model.graph.output for node in _nearest_convolutions(output.name, makers)}
-    seeing, chosen = {IMAGES}, []
-    for node in model.graph.node:  # in an order in which everything is computed before it is used
-        if node.op_type == "Shape" or seeing.isdisjoint(node.input):
-            continue  # the number of cameras goes everywhere, what they see does not
-        seeing.update(node.output)
-        if node.op_type == "Conv" and node.name not in last:
-            chosen.append(node.name)
-    return chosen
+    return [node.name for node in reached(model, [IMAGES]) if node.op_type == "Conv" and node.name not in last]
 
 
 def _nearest_convolutions(name: str, makers: Mapping[str, onnx.NodeProto]) -> list[onnx.NodeProto]:

@@ -7,19 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnx
-from onnxruntime.transformers.float16 import convert_float_to_float16
-
 from autodrive.errors import EngineError
-
-# what computes metric positions or picks by them: float16 would round metres to centimetres and pixels to parts of one
-_KEPT_FLOAT32 = ("GridSample", "Resize", "TopK", "GatherElements", "Clip", "Div", "Sqrt", "Log", "Sin", "Cos")
-
-
-def to_float16(data: bytes) -> bytes:
-    """The network with float16 arithmetic between float32 inputs and outputs; positions stay float32."""
-    model = convert_float_to_float16(onnx.load_from_string(data), keep_io_types=True, op_block_list=list(_KEPT_FLOAT32))
-    return bytes(model.SerializeToString(deterministic=True))
 
 
 def build_plan(trt: Any, data: bytes, precision: str, cameras: tuple[int, int, int]) -> bytes:

@@ -100,7 +100,7 @@ def _imported(module: str) -> Any:
 
 def typed(data: bytes, manifest: Manifest, precision: str) -> bytes:
     """The network in the numbers that the engine shall compute with; raises EngineError where it cannot be made so."""
-    from autodrive.inference.tensorrt_build import to_float16
+    from autodrive.inference.float16 import to_float16
 
     scheme = manifest.training.get("quantisation", {}).get("scheme")
     if precision == "int8":
