@@ -123,6 +123,14 @@ def test_without_frames_or_by_an_unknown_scheme_nothing_is_quantised(reference: 
         spread([], 0)
 
 
+def test_the_shipped_int8_network_is_made_from_the_shipped_float32_one(reference: Engine) -> None:
+    shipped = load_engine(SHIPPED.with_name("vision.int8.yaml")).manifest
+    origin = shipped.training["quantisation"]["from_sha256"]
+    assert origin == reference.manifest.sha256, "run: autodrive engine quantise --data data --out engines"
+    assert {"car", "humanoid"} == set(shipped.metrics)
+    assert all(scores["ap_points_lost"] < 1 for scores in shipped.metrics.values())
+
+
 def test_frames_are_spread_over_all_samples() -> None:
     files = [Path(str(index)) for index in range(10)]
     assert [file.name for file in spread(files, 3)] == ["0", "3", "6"]
