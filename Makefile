@@ -7,7 +7,7 @@ DEMO_SEED ?= 111
 SAY ?= go to the green box
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench evaluate clean
+.PHONY: help setup demo test lint format bench evaluate rtx clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -38,6 +38,10 @@ evaluate: setup  ## ten unseen seeds for the car, and ten for each kind of the h
 	@$(BIN)/autodrive evaluate car --seeds 101-110 --out $(OUT)/evaluate/car
 	@$(BIN)/autodrive evaluate humanoid --seeds 101-110 --task goto --out $(OUT)/evaluate/goto
 	@$(BIN)/autodrive evaluate humanoid --seeds 101-110 --task bring --out $(OUT)/evaluate/bring
+
+rtx: setup  ## build TensorRT-RTX engines of the shipped network, which needs no GPU; its package goes to build/rtx
+	@$(BIN)/pip install --quiet --upgrade --target build/rtx -r requirements-gpu.txt
+	@PYTHONPATH=build/rtx $(BIN)/python -m pytest test/test_engine_build.py
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -13,9 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from autodrive.environment import ask, free_shared_memory, is_importable, pinned_versions, version_of
+from autodrive.errors import EngineError
 
 Status = Literal["ok", "missing", "warn"]
 
@@ -142,7 +140,12 @@ def check_tensorrt() -> list[Finding]:
     return [
         Finding("tensorrt", "ok", f"{module} {version or ''}".strip())
         if module
-        else Finding("tensorrt", "warn", "none", "optional, with an NVIDIA GPU: pip install tensorrt-rtx-cu13"),
+        else Finding(
+            "tensorrt",
+            "warn",
+            "none",
+            "optional, with an NVIDIA GPU: pip install -r requirements-gpu.txt, docs/engines.md",
+        ),
         Finding("pycuda", "ok", pycuda)
         if pycuda
         else Finding("pycuda", "warn", "none", "optional, with an NVIDIA GPU: pip install pycuda"),
@@ -184,7 +187,7 @@ def check_shared_memory() -> list[Finding]:
 
 
 def check_engines(folder: Path) -> list[Finding]:
-    """Every manifest in ``folder``: that its network file is there and is the one that was measured."""
+    """Every manifest in ``folder``: who signed it, and that its network file is the one that was measured."""
     manifests = sorted(folder.glob("*.yaml"))
     if not manifests:
         return [Finding("engines", "missing", f"no manifest in {folder}", "restore engines/ from the repository")]
@@ -192,22 +195,25 @@ def check_engines(folder: Path) -> list[Finding]:
 
 
 def check_engine(manifest: Path) -> Finding:
-    """One manifest (keys ``file`` and ``sha256``) against the file beside it."""
+    """One manifest, its signature, and the file beside it."""
     name = f"engine {manifest.stem}"
-    fix = f"restore {manifest.parent.name}/ from the repository: git checkout -- {manifest.parent.name}"
     try:
-        content = yaml.safe_load(manifest.read_text())
-    except yaml.YAMLError as error:
-        return Finding(name, "missing", f"{manifest.name} is not YAML: {str(error).splitlines()[0]}", fix)
-    if not isinstance(content, dict) or not {"file", "sha256"} <= content.keys():
-        return Finding(name, "missing", f"{manifest.name} lacks the keys file and sha256", fix)
-    network = manifest.parent / str(content["file"])
-    if not network.is_file():
-        return Finding(name, "missing", f"{network.name} is not there", fix)
-    found = hashlib.sha256(network.read_bytes()).hexdigest()
-    if found != content["sha256"]:
-        return Finding(name, "missing", f"{network.name} is corrupted: sha256 {found[:12]}", fix)
-    return Finding(name, "ok", f"{network.name} {found[:12]}, {network.stat().st_size / 1e6:.1f} MB")
+        from autodrive.inference.manifest import read_network  # where cryptography is missing, the rest is still told
+        from autodrive.inference.signing import is_development
+    except ImportError as error:
+        return Finding(name, "missing", str(error), SETUP)
+    try:
+        described, network = read_network(manifest)
+    except EngineError as error:
+        fix = f"restore {manifest.parent.name}/ from the repository: git checkout -- {manifest.parent.name}"
+        return Finding(name, "missing", str(error), fix)
+    detail = f"{described.file} {described.sha256[:12]}, {len(network) / 1e6:.1f} MB"
+    if described.signature is not None and is_development(described.signature):
+        detail += ", signed with the published development key: anybody could have made it"
+        return Finding(
+            name, "warn", detail, "before a robot leaves the bench: sign with a key of your own, docs/engines.md"
+        )
+    return Finding(name, "ok", detail)
 
 
 def is_ready(findings: Sequence[Finding]) -> bool:

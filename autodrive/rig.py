@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from autodrive.camera.camera_info import read_camera_info
 from autodrive.errors import ConfigError
 from autodrive.scene import GridExtent
 
@@ -125,7 +126,22 @@ def load_rig(path: Path) -> Rig:
         raise ConfigError(f"rig file {path}: {error.strerror}; the shipped rigs are in config/rigs/") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"rig file {path} is not valid YAML: {error}") from error
+    if isinstance(document, dict) and isinstance(document.get("cameras"), list):
+        document = {**document, "cameras": [_with_calibration(item, path) for item in document["cameras"]]}
     return rig_from_dict(document, str(path))
+
+
+def _with_calibration(item: Any, path: Path) -> Any:
+    """A camera's entry with what its ``calibration`` (a CameraInfo file, relative to the rig file) says of the lens."""
+    if not isinstance(item, dict) or "calibration" not in item:
+        return item
+    where = f"rig file {path}: camera {item.get('name')!r}"
+    if not isinstance(item["calibration"], str):
+        raise ConfigError(f"{where}: calibration must name a CameraInfo file, got {item['calibration']!r}")
+    if twice := item.keys() & {"width", "height", "hfov_deg", "K", "distortion", "model"}:
+        raise ConfigError(f"{where}: the calibration file gives the lens, so drop {sorted(twice)}")
+    lens = read_camera_info(path.parent / item["calibration"]).rig_entry()
+    return {**{key: value for key, value in item.items() if key != "calibration"}, **lens}
 
 
 def rig_from_dict(document: Any, where: str) -> Rig:

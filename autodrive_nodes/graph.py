@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ class Options:
 
     ``world`` is "module:Class" of an autodrive.sim.world.World ("": the body's own); ``parameters`` a ROS parameter
     file that goes before ``config/nodes.yaml``. The humanoid has ``robot``, a name in config/robots, ``say``, what it
-    is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts).
+    is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts). A replay has
+    ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
+    ``rate``, how many times faster than it was (0: as fast as the stages answer).
+    ``cameras`` is the setup file of real cameras, for the system of that name.
     """
 
     system: str = "car"
@@ -68,6 +71,11 @@ class Options:
     robot: str = "g1"
     say: str = ""
     task: str = ""
+    cameras: str = ""
+    only: str = ""
+    from_s: float = 0.0
+    to_s: float = 1e9
+    rate: float = 0.0
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -108,7 +116,7 @@ def _read_parameters(path: Path) -> dict[str, dict[str, Any]]:
 
 def build(options: Options) -> System:
     """The system that ``options`` name; raises ConfigError for an unknown one."""
-    systems = {"car": _car, "humanoid": _humanoid, "perceive": _perceive}
+    systems = {"car": _car, "humanoid": _humanoid, "perceive": _perceive, "replay": _replay, "cameras": _cameras}
     if options.system not in systems:
         raise ConfigError(f"system {options.system!r} is unknown; choose one of {sorted(systems)}")
     return systems[options.system](options)
@@ -221,3 +229,31 @@ def _perceive(o: Options) -> System:
         "world": (player,),
     }
     return System("perceive", {name: nodes for name, nodes in groups.items() if nodes})
+
+
+def _replay(o: Options) -> System:
+    """Those stages of the car that ``only`` names (all but vision), fed by what was recorded of all others."""
+    stages = {
+        name: nodes
+        for name, nodes in _car(replace(o, record=False)).groups.items()
+        if name in ("safety", "driving", "vision")
+    }
+    names = [node.name for nodes in stages.values() for node in nodes]
+    blind = [node.name for name, nodes in stages.items() for node in nodes if name != "vision"]
+    chosen = o.only.split(",") if o.only else blind
+    if unknown := [name for name in chosen if name not in names]:
+        raise ConfigError(f"replay: the car has no stage {unknown[0]!r}; choose of {names}")
+    part = {"from_s": float(o.from_s), "to_s": float(o.to_s), "rate": float(o.rate)}
+    player = _node(o, "replay", "replay_node:ReplayNode", bag=o.bag, out=o.out, stages=chosen, **part)
+    groups = {name: tuple(n for n in nodes if n.name in chosen) for name, nodes in stages.items()}
+    return System("replay", {**{name: nodes for name, nodes in groups.items() if nodes}, "world": (player,)})
+
+
+def _cameras(o: Options) -> System:
+    """The way in of real cameras: what the world is for in the other systems, and ingestion that judges them."""
+    cameras = {"rig": o.rig, "cameras": o.cameras, "mode": "realtime"}  # no camera waits
+    groups: dict[str, tuple[NodeSpec, ...]] = {
+        "vision": (_node(o, "camera_ingestion", "camera_ingestion_node:CameraIngestionNode", source="shm", **cameras),),
+        "world": (_node(o, "cameras", "cameras_node:CamerasNode", **cameras),),
+    }
+    return System("cameras", groups)

@@ -268,23 +268,6 @@ def to_image(stamp: int, camera: Camera, image: NDArray[np.uint8]) -> Image:
     return message
 
 
-def from_image(message: Image, topic: str) -> NDArray[np.uint8]:
-    """An RGB image (H, W, 3) uint8; raises InputError that names the topic for other encodings or a wrong size."""
-    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1, "rgba8": 4, "bgra8": 4}.get(message.encoding)
-    if channels is None:
-        raise InputError(f"{topic}: encoding {message.encoding!r} is not one of rgb8, bgr8, mono8, rgba8, bgra8")
-    if len(message.data) != message.height * message.step or message.step < message.width * channels:
-        raise InputError(
-            f"{topic}: {len(message.data)} bytes for {message.width}x{message.height} {message.encoding}, "
-            f"step {message.step}"
-        )
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    pixels = rows[:, : message.width * channels].reshape(message.height, message.width, channels)
-    if channels == 1:
-        return np.repeat(pixels, 3, axis=2)
-    return pixels[..., [2, 1, 0]] if message.encoding.startswith("bgr") else pixels[..., :3]
-
-
 def to_diagnostics(stamp: int, name: str, level: bytes, text: str, values: dict[str, Any]) -> DiagnosticArray:
     """One status."""
     pairs = [KeyValue(key=k, value=str(v)) for k, v in values.items()]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from autodrive.errors import InputError
-from autodrive.inference.engine import load_engine
+from autodrive.inference.engine import AUTO, load_best, load_engine
+from autodrive.inference.signing import load_trusted_keys
 from autodrive.rig import load_rig
 from autodrive.transport.ring import RingReader
 from autodrive.vision.perceiver import Perceiver
@@ -19,13 +20,21 @@ from autodrive_nodes.stage_node import StageNode
 class PerceptionNode(StageNode):
     """frame set, odometry -> detections, tracks, free space, lanes, all with the stamp of the exposure."""
 
-    defaults = {"rig": "", "engine": "", "runtime": "onnxruntime", "threads": 2}  # noqa: RUF012
+    # without a list of one's own, the keys of autodrive/inference/trusted_keys.yaml are trusted
+    defaults = {"rig": "", "engine": "", "runtime": "onnxruntime", "threads": 2, "trusted_keys": ""}  # noqa: RUF012
 
     def setup(self) -> None:
         """Load the engine; an invalid file or rig is refused here."""
         rig = load_rig(Path(self.value("rig")))
         self._names = tuple(c.name for c in rig.cameras)
-        engine = load_engine(Path(self.value("engine")), self.value("runtime"), self.value("threads"))
+        keys = self.value("trusted_keys")
+        trusted = load_trusted_keys(Path(keys)) if keys else None
+        manifest, runtime, threads = Path(self.value("engine")), self.value("runtime"), self.value("threads")
+        if runtime == AUTO:
+            engine, reasons = load_best(manifest, threads, trusted)
+            self.get_logger().info("; ".join((f"chose {engine.runtime}", *reasons)))
+        else:
+            engine = load_engine(manifest, runtime, threads, trusted)
         self._perceiver = Perceiver(engine, rig)
         self._tracker = Tracker()
         self._reader = RingReader()

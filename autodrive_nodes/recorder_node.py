@@ -1,24 +1,28 @@
 """Keeps everything that happened: a rosbag2 MCAP of every recorded topic, and a low-rate picture of the front camera.
 
-Messages are written as the bytes in which they came. They are stamped with the newest /clock, so that a recording of a
-simulation or of a replayed bag is in its time and not in ours.
+Messages are written as the bytes in which they came, by a thread of its own: a slow disk loses messages, which are
+counted and said on /diagnostics, and never stalls the graph. They are stamped with the newest /clock, so that a
+recording of a simulation or of a replayed bag is in its time and not in ours.
 """
 
 from __future__ import annotations
 
 import importlib
-import shutil
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
-from autodrive.data.bags import BagWriter, typestore
+from autodrive.data.bags import typestore
 from autodrive.errors import ConfigError, EnvironmentProblem, InputError
+from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.spool import Spool
 from autodrive.rig import Rig, load_rig
 from autodrive.transport.ring import RingReader
 from autodrive_nodes import contracts, frame_set, messages
@@ -32,7 +36,7 @@ _TIME = struct.Struct("<iI")  # Clock's only field, behind the four bytes of the
 
 
 class RecorderNode(StageNode):
-    """Writes OUT/bag; the bag gets its name when the node shuts down, an interrupted one has none."""
+    """Writes OUT/bag; one that was interrupted has no metadata.yaml, and `autodrive bag repair` finishes it."""
 
     defaults = {"rig": "", "out": ""}  # noqa: RUF012
 
@@ -48,7 +52,8 @@ class RecorderNode(StageNode):
         self._without_clock = False
         self._early: list[tuple[str, bytes]] = []  # came before the first /clock
         topics = recorded_topics(rig)
-        self._bag: BagWriter | None = open_bag(Path(self.value("out")) / "bag", topics)
+        self._spool: Spool | None = Spool(open_bag(Path(self.value("out")) / "bag", topics))
+        self._said_lost = 0
         self._preview = self.say(contracts.FRONT_PREVIEW)
         for name, topic in topics.items():
             if topic is not contracts.FRONT_PREVIEW:  # our own
@@ -57,21 +62,23 @@ class RecorderNode(StageNode):
         self.hear(contracts.FRAME_SET, self._on_frames)
 
     def started(self) -> None:
-        """Wait for a clock, but not for ever."""
+        """Wait for a clock, but not for ever; look after the disk."""
         self._started = time.monotonic()
+        self.every(1.0, self._look_at_disk)
         self._waiting = self.every(1.0, self._do_without_clock)
 
     def shutdown(self) -> None:
         """Finish the bag."""
-        if (bag := getattr(self, "_bag", None)) is None:
+        if (spool := getattr(self, "_spool", None)) is None:
             return
         self._without_clock = True
-        try:
-            self._flush()
-            bag.close()
-        except (OSError, EnvironmentProblem) as error:
-            self.get_logger().error(f"recording: {bag.path} could not be finished: {error}")
-        self._bag = None
+        self._flush()
+        spool.close()
+        self._spool = None
+        if spool.problem:
+            self.get_logger().error(f"recording: {spool.problem}")
+        if spool.lost:
+            self.get_logger().error(f"recording: {spool.bag.path} lacks {_counts(spool.lost)}")
 
     def _record(self, name: str, data: bytes) -> None:
         if name == contracts.CLOCK.name:
@@ -94,13 +101,18 @@ class RecorderNode(StageNode):
             self.stop(self._waiting)
 
     def _write(self, name: str, stamp_ns: int, data: bytes) -> None:
-        if self._bag is None:
+        if self._spool is not None:
+            self._spool.put(name, stamp_ns, data)
+
+    def _look_at_disk(self) -> None:
+        """Say once why writing ended, and every second in which messages were lost how many."""
+        if self._spool is None or (lost := self._spool.lost.total()) == self._said_lost:
             return
-        try:
-            self._bag.write(name, stamp_ns, data)
-        except OSError as error:
-            bag, self._bag = self._bag, None  # half a bag never gets the final name
-            raise EnvironmentProblem(f"recording to {bag.path} stopped: {error.strerror}; free some space") from error
+        self._said_lost = lost
+        if self._spool.problem:
+            raise EnvironmentProblem(f"recording stopped: {self._spool.problem}")
+        text = "the disk is too slow for what is recorded: messages are lost"
+        self.diagnose(self._clock_ns or 0, DiagnosticStatus.WARN, text, dict(self._spool.lost))
 
     def _on_frames(self, message: CompressedImage) -> None:
         stamp_ns = messages.stamp_ns(message.header.stamp)
@@ -139,10 +151,14 @@ def open_bag(path: Path, topics: dict[str, Topic]) -> BagWriter:
     """A new bag for ``topics``; an older one of that name is removed, as it is not of this run."""
     store = typestore(_definitions(topic.type.split("/")[0] for topic in topics.values()))
     try:
-        shutil.rmtree(path, ignore_errors=True)
-        return BagWriter(path, [(name, topic.type) for name, topic in topics.items()], store)
+        latched = {name for name, topic in topics.items() if topic.latched}
+        return BagWriter(path, [(name, topic.type) for name, topic in topics.items()], store, latched=latched)
     except OSError as error:
         raise EnvironmentProblem(f"cannot record to {path}: {error.strerror}") from error
+
+
+def _counts(lost: Counter[str]) -> str:
+    return ", ".join(f"{count} of {topic}" for topic, count in lost.most_common())
 
 
 def _definitions(packages: Iterable[str]) -> list[Path]:

@@ -9,7 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from autodrive.data.bags import BagWriter, typestore
+from autodrive.data.bags import typestore
+from autodrive.recording.bag_writer import BagWriter
 
 SIZE = (320, 160)
 START_NS = 1_700_000_000 * 10**9

@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from autodrive import doctor, environment
 from autodrive.doctor import Finding
+from autodrive.inference.manifest import Manifest, sha256_hex, write_manifest
+from autodrive.inference.signing import development_key, load_trusted_keys, public_hex
 from autodrive_nodes.commands import doctor as command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def engine(folder: Path, content: bytes = b"network", **changed: str) -> Path:
-    """A manifest and its network file; keyword arguments replace keys of the manifest."""
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+
+
+def engine(folder: Path, key: Ed25519PrivateKey = KEY) -> Path:
+    """A manifest and its network file, signed."""
+    content = b"network"
     (folder / "net.onnx").write_bytes(content)
-    keys = {"file": "net.onnx", "sha256": hashlib.sha256(content).hexdigest(), **changed}
-    manifest = folder / "net.yaml"
-    manifest.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
-    return manifest
+    manifest = Manifest("net", "net.onnx", sha256_hex(content), 18, (), (), {}, (), (), ())
+    write_manifest(folder / "net.yaml", manifest, key)
+    return folder / "net.yaml"
 
 
-def test_an_intact_engine_is_ok(tmp_path: Path) -> None:
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
+    file = tmp_path_factory.mktemp("keys") / "keys.yaml"
+    file.write_text(f'owner: "{public_hex(KEY)}"\n')
+    monkeypatch.setattr("autodrive.inference.manifest.load_trusted_keys", lambda: load_trusted_keys(file))
+
+
+def test_an_intact_engine_of_a_trusted_owner_is_ok(tmp_path: Path, trusted: None) -> None:
     assert doctor.check_engine(engine(tmp_path)).status == "ok"
 
 
-def test_a_flipped_bit_in_an_engine_is_found(tmp_path: Path) -> None:
+def test_an_engine_signed_with_the_development_key_is_a_warning(tmp_path: Path) -> None:
+    finding = doctor.check_engine(engine(tmp_path, development_key()))
+    assert finding.status == "warn" and "development key" in finding.detail
+
+
+def test_an_engine_of_a_stranger_is_missing(tmp_path: Path) -> None:
+    finding = doctor.check_engine(engine(tmp_path))
+    assert finding.status == "missing" and "not trusted" in finding.detail
+
+
+def test_a_flipped_bit_in_an_engine_is_found(tmp_path: Path, trusted: None) -> None:
     manifest = engine(tmp_path)
     (tmp_path / "net.onnx").write_bytes(b"netwprk")
     finding = doctor.check_engine(manifest)
@@ -38,9 +60,11 @@ def test_a_flipped_bit_in_an_engine_is_found(tmp_path: Path) -> None:
     assert "git checkout" in finding.fix
 
 
-def test_an_absent_engine_file_is_named(tmp_path: Path) -> None:
-    finding = doctor.check_engine(engine(tmp_path, file="other.onnx"))
-    assert (finding.status, finding.detail) == ("missing", "other.onnx is not there")
+def test_an_absent_engine_file_is_named(tmp_path: Path, trusted: None) -> None:
+    manifest = engine(tmp_path)
+    (tmp_path / "net.onnx").unlink()
+    finding = doctor.check_engine(manifest)
+    assert finding.status == "missing" and "net.onnx: No such file" in finding.detail
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "file: net.onnx", "file: [unclosed"])

@@ -75,9 +75,11 @@ def given(node: Any) -> tuple[str, Options]:
 
 
 CASES = {
+    "cameras.launch.py": {"rig": "/tmp/rig.yaml", "cameras": "/tmp/cameras.yaml"},
     "car.launch.py": {"out": "/tmp/x", "seed": "7", "duration_s": "12.5", "mode": "realtime", "town": "brook"},
     "humanoid.launch.py": {"out": "/tmp/x", "seed": "7", "say": "go to the red box", "robot": "t1"},
     "perceive.launch.py": {"out": "/tmp/x", "bag": "/tmp/drive.mcap"},
+    "replay.launch.py": {"out": "/tmp/x", "bag": "/tmp/drive.mcap", "only": "planning,control", "from_s": "2.5"},
 }
 
 

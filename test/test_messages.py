@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from autoware_perception_msgs.msg import ObjectClassification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import PointField
+from sensor_msgs.msg import Image, PointField
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
@@ -34,6 +35,7 @@ from autodrive.scene import (
 )
 from autodrive.transport.ring import Descriptor
 from autodrive_nodes import contracts, frame_set, messages
+from autodrive_nodes.image_messages import from_image
 from autodrive_nodes.paths import RIGS
 
 STAMP = 1_234_567_890
@@ -197,7 +199,7 @@ def camera() -> Camera:
 def test_images_of_every_encoding_with_padded_rows(encoding: str) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (4, 6, 3), np.uint8)
     message = wired(messages.to_image(STAMP, camera(), rgb))
-    np.testing.assert_array_equal(messages.from_image(message, "/x"), rgb)
+    np.testing.assert_array_equal(from_image(message, "/x"), rgb)
     stored = {"rgb8": rgb, "bgr8": rgb[..., ::-1], "mono8": rgb[..., :1]}
     with_alpha = np.dstack([rgb, rgb[..., :1]])
     stored |= {"rgba8": with_alpha, "bgra8": with_alpha[..., [2, 1, 0, 3]]}
@@ -205,7 +207,43 @@ def test_images_of_every_encoding_with_padded_rows(encoding: str) -> None:
     padded = np.pad(rows, ((0, 0), (0, 5)))
     message.encoding, message.step, message.data = encoding, padded.shape[1], padded.tobytes()
     expected = np.repeat(rgb[..., :1], 3, axis=2) if encoding == "mono8" else rgb
-    np.testing.assert_array_equal(messages.from_image(message, "/x"), expected)
+    np.testing.assert_array_equal(from_image(message, "/x"), expected)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "code"),
+    [
+        ("bayer_rggb8", cv2.COLOR_BayerRGGB2RGB),
+        ("bayer_gbrg8", cv2.COLOR_BayerGBRG2RGB),
+        ("nv12", cv2.COLOR_YUV2RGB_NV12),
+        ("yuv422_yuy2", cv2.COLOR_YUV2RGB_YUY2),
+    ],
+)
+def test_what_sensors_send_becomes_rgb(encoding: str, code: int) -> None:
+    """As OpenCV converts it, with padded rows too."""
+    tall = {"nv12": 9}.get(encoding, 6)
+    wide = {"yuv422_yuy2": 2}.get(encoding, 1)
+    stored = np.random.default_rng(2).integers(0, 256, (tall, 8 * wide), np.uint8)
+    padded = np.pad(stored, ((0, 0), (0, 4)))
+    message = messages.to_image(STAMP, camera(), np.zeros((6, 8, 3), np.uint8))
+    message.encoding, message.step, message.data = encoding, padded.shape[1], padded.tobytes()
+    expected = cv2.cvtColor(stored.reshape(6, 8, 2) if wide == 2 else stored, code)
+    np.testing.assert_array_equal(from_image(wired(message), "/x"), expected)
+
+
+def test_a_red_scene_is_red_through_a_bayer_filter() -> None:
+    mosaic = np.zeros((6, 8), np.uint8)
+    mosaic[0::2, 0::2] = 200  # the red pixels of RGGB
+    message = messages.to_image(STAMP, camera(), np.zeros((6, 8, 3), np.uint8))
+    message.encoding, message.step, message.data = "bayer_rggb8", 8, mosaic.tobytes()
+    assert from_image(message, "/x")[2:4, 2:4].reshape(-1, 3).tolist() == [[200, 0, 0]] * 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 4), (4, 0), (5, 4)])
+def test_images_that_cannot_be_are_refused(width: int, height: int) -> None:
+    message = Image(width=width, height=height, encoding="nv12", step=width, data=bytes(width * height * 3 // 2))
+    with pytest.raises(InputError, match="/x: "):
+        from_image(message, "/x")
 
 
 def test_camera_info_and_transform_carry_the_calibration() -> None:
@@ -216,9 +254,9 @@ def test_camera_info_and_transform_carry_the_calibration() -> None:
     assert [t.x, t.y, t.z] == camera().position.tolist()
 
 
-@given(st.lists(st.sampled_from(["front", "rear", "left_1"]), unique=True), st.integers(0, 2**40))
-def test_frame_set(names: list[str], sequence: int) -> None:
-    frames = tuple((n, Descriptor(f"autodrive-0-1-{n}", k, sequence, 4, 6, 3)) for k, n in enumerate(names))
+@given(st.lists(st.sampled_from(["front", "rear", "left_1"]), unique=True), st.integers(1, 2**40))
+def test_frame_set(names: list[str], count: int) -> None:
+    frames = tuple((n, Descriptor(f"autodrive-0-1-{n}", k, 2 * count, 7, 4, 6, 3)) for k, n in enumerate(names))
     assert frame_set.from_message(wired(frame_set.to_message(STAMP, frames))) == frames
 
 
@@ -329,7 +367,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     for path, value in (("encoding", "16UC1"), ("width", 7), ("height", 5), ("step", 17)):
         refused(
-            lambda m: messages.from_image(m, "/camera/x"),
+            lambda m: from_image(m, "/camera/x"),
             messages.to_image(STAMP, camera(), image),
             "/camera/x",
             path,

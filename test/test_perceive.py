@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from autodrive.data.bag_ego import ego_from_bag
 from autodrive.data.bag_rig import rig_from_bag, write_rig
-from autodrive.data.bags import BagReader, BagWriter, typestore
+from autodrive.data.bags import BagReader, typestore
 from autodrive.data.exposures import TOLERANCE_NS, group_exposures
+from autodrive.recording.bag_writer import BagWriter
 from autodrive.rig import load_rig
 from autodrive.scene import DetectedObject, ObjectClass
 from autodrive_nodes import bag_player_node, cli, contracts, messages

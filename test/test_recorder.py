@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError
 from autodrive.geometry import Pose2
+from autodrive.recording.salvage import repair
 from autodrive.rig import load_rig
 from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.transport.ring import RingWriter
@@ -143,7 +144,7 @@ def _start(out: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_bag_has_its_name_only_if_the_process_ended_in_order(tmp_path: Path, end: signal.Signals) -> None:
+def test_nothing_is_lost_however_the_process_ends(tmp_path: Path, end: signal.Signals) -> None:
     (tmp_path / "bag").mkdir()  # left by an older run
     (tmp_path / "bag" / "old.mcap").write_bytes(b"old")
     process = _start(tmp_path)
@@ -152,14 +153,15 @@ def test_the_bag_has_its_name_only_if_the_process_ended_in_order(tmp_path: Path,
             bench.publish(contracts.CLOCK, Clock(clock=messages.to_time(7 * 10**9)))
             status = messages.to_diagnostics(1, "somebody", DiagnosticStatus.OK, "fine", {})
             bench.publish(contracts.DIAGNOSTICS, status)
-            bench.settle(1.0)
+            bench.settle(1.5)
         os.kill(process.pid, end)
         process.wait(40)  # the bag is closed within a second; a crowded machine takes its time to end a process
     finally:
         process.kill()
         process.wait()
-    assert (tmp_path / "bag").exists() == (end != signal.SIGKILL)
-    if end != signal.SIGKILL:
-        with BagReader(tmp_path / "bag") as bag:
-            found = [m.topic for m in bag.messages()]
-        assert sorted(found) == ["/clock", "/diagnostics"]
+    assert (tmp_path / "bag" / "metadata.yaml").exists() == (end != signal.SIGKILL)
+    if end == signal.SIGKILL:  # the last flush was up to half a second before
+        assert repair(tmp_path / "bag").messages == 2
+    with BagReader(tmp_path / "bag") as bag:
+        found = [m.topic for m in bag.messages()]
+    assert sorted(found) == ["/clock", "/diagnostics"]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,9 +61,9 @@ def test_garbage_is_refused(data: bytes) -> None:
 def test_descriptors_never_read_outside(slot: int, height: int, width: int, sequence: int) -> None:
     writer = RingWriter("bounds", 300, slots=2)
     try:
-        writer.write(np.zeros((10, 10, 3), np.uint8))
+        good = writer.write(np.zeros((10, 10, 3), np.uint8))
         with pytest.raises(InputError):
-            RingReader().view(Descriptor(writer.segment, slot % 4, sequence | 1, height, width, 3))
+            RingReader().view(replace(good, slot=slot % 4, sequence=sequence | 1, height=height, width=width))
     finally:
         writer.close()
 
@@ -86,6 +87,85 @@ def test_segments_of_killed_writers_are_removed() -> None:
     process.wait()
     assert segment in remove_stale_segments()
     assert not (SHM / segment).exists()
+
+
+def test_a_stale_segment_goes_even_if_its_pid_lives_again(ring: RingWriter) -> None:
+    data = (SHM / ring.segment).read_bytes()
+    stale = SHM / f"{ring.segment}_stale"  # a name that holds the pid of this living process
+    stale.write_bytes(data)
+    try:
+        removed = remove_stale_segments()
+        assert stale.name in removed and ring.segment not in removed
+    finally:
+        stale.unlink(missing_ok=True)
+    assert (SHM / ring.segment).exists()
+
+
+def test_a_killed_reader_hinders_nobody(ring: RingWriter) -> None:
+    descriptor = ring.write(image(0))
+    code = (
+        "import sys, time; from autodrive.transport.ring import Descriptor, RingReader; r = RingReader(); "
+        "v = r.view(Descriptor.unpack(bytes.fromhex(sys.argv[1]))); print(v.sum(), flush=True); time.sleep(60)"
+    )
+    arguments = [sys.executable, "-c", code, descriptor.pack().hex()]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert int(process.stdout.readline()) == image(0).sum()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for k in range(9):
+        np.testing.assert_array_equal(RingReader().view(ring.write(image(k))), image(k))
+    ring.close()
+    assert not (SHM / ring.segment).exists()
+
+
+def test_a_writer_killed_while_it_writes_shows_no_half_image() -> None:
+    code = (
+        "import numpy as np; from autodrive.transport.ring import RingWriter; "
+        "w = RingWriter('half', 64 * 48 * 3, slots=1); d = w.write(np.zeros((48, 64, 3), np.uint8)); "
+        "w._sequences[0] += 1; w._bytes[128:200] = 7; print(d.pack().hex(), flush=True); input()"
+    )
+    arguments = [sys.executable, "-c", code]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    descriptor = Descriptor.unpack(bytes.fromhex(process.stdout.readline()))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(InputError, match="overwritten"):
+        RingReader().view(descriptor)
+    assert descriptor.segment in remove_stale_segments()
+
+
+def test_a_later_segment_of_the_same_name_is_told_apart() -> None:
+    first = RingWriter("again", 100)
+    reader = RingReader()
+    old = first.write(np.full((5, 5), 1, np.uint8))
+    assert reader.view(old).max() == 1
+    first.close()
+    second = RingWriter("again", 100)
+    try:
+        new = second.write(np.full((5, 5), 2, np.uint8))
+        assert reader.view(new).max() == 2
+        with pytest.raises(InputError, match="another host"):
+            reader.view(old)
+        assert reader.reachable(new) and not reader.reachable(old)
+    finally:
+        second.close()
+
+
+def test_a_segment_of_another_user_is_refused(ring: RingWriter) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving a file to another user takes root")
+    descriptor = ring.write(image(0))
+    os.chown(SHM / ring.segment, 12345, 12345)
+    with pytest.raises(InputError, match="another user"):
+        RingReader().view(descriptor)
+
+
+@given(st.integers(0, 2**64 - 1).filter(lambda n: n == 0 or n % 2), st.integers(0, 2**64 - 1))
+def test_an_unfinished_image_is_refused(sequence: int, generation: int) -> None:
+    with pytest.raises(InputError, match="no finished image"):
+        Descriptor.unpack(Descriptor("autodrive-1-1-a", 0, sequence, generation, 4, 4, 3).pack())
 
 
 def _write_forever(name: str, queue: multiprocessing.Queue) -> None:

@@ -1,22 +1,18 @@
-"""Reading and writing rosbag2 bags (MCAP and sqlite3) without a ROS installation, through the rosbags library."""
+"""Reading bags (rosbag2 MCAP and sqlite3, ROS 1) without a ROS installation, through the rosbags library."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from rosbags.highlevel import AnyReader
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from autodrive.errors import InputError
-
-BAG_VERSION: Literal[9] = 9  # metadata version of ROS 2 Kilted
 
 
 def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
@@ -30,41 +26,6 @@ def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
     return store
 
 
-class BagWriter:
-    """Appends serialised messages to a new MCAP bag; the bag gets its final name when it is closed."""
-
-    def __init__(self, path: Path, topics: Iterable[tuple[str, str]], store: Typestore) -> None:
-        self.path = path
-        self._partial = path.with_name(f".{path.name}.partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
-        # the file within is named after its folder, so that folder has the final name already
-        self._writer = Writer(self._partial / path.name, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
-        self._writer.open()
-        self._connections = {
-            name: self._writer.add_connection(name, message_type, typestore=store) for name, message_type in topics
-        }
-
-    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
-        """Append one CDR message."""
-        self._writer.write(self._connections[topic], stamp_ns, data)
-
-    def close(self) -> None:
-        """Finish the bag and give it its name, replacing an older bag of that name."""
-        self._writer.close()
-        shutil.rmtree(self.path, ignore_errors=True)
-        (self._partial / self.path.name).rename(self.path)
-        self._partial.rmdir()
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
 @dataclass(frozen=True, slots=True)
 class BagMessage:
     """One message: ``stamp_ns`` is when it was recorded; ``message`` a rosbags dataclass named like its ROS type."""
@@ -73,6 +34,16 @@ class BagMessage:
     stamp_ns: int
     type: str
     message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class BagBytes:
+    """One message as it travels: ``data`` is its CDR."""
+
+    topic: str
+    stamp_ns: int
+    type: str
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +75,22 @@ class BagReader:
         found = ((c.topic, c.msgtype, c.msgcount) for c in self._reader.connections)
         return tuple(BagTopic(*item) for item in sorted(found))
 
+    def serialized(self, topics: Iterable[str] | None = None) -> Iterator[BagBytes]:
+        """Yield messages as CDR bytes in order of recording, of the given topics or of all."""
+        for connection, stamp_ns, raw in self._raw(self._connections(topics)):
+            data = raw if self._reader.is2 else self._reader.typestore.ros1_to_cdr(raw, connection.msgtype)
+            yield BagBytes(connection.topic, stamp_ns, connection.msgtype, bytes(data))
+
+    def decode(self, item: BagBytes) -> Any:
+        """The message in the bytes of ``serialized``; raises InputError for bytes of another type."""
+        try:
+            return self._reader.typestore.deserialize_cdr(item.data, item.type)
+        except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
+            raise InputError(f"{self.path}: {item.topic} at {item.stamp_ns} ns cannot be decoded: {error}") from error
+
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
         """Yield messages in order of recording, of the given topics or of all."""
-        wanted = None if topics is None else set(topics)
-        connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
-        if not connections:
-            return
-        for connection, stamp_ns, raw in self._raw(connections):
+        for connection, stamp_ns, raw in self._raw(self._connections(topics)):
             try:
                 message = self._reader.deserialize(raw, connection.msgtype)
             except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
@@ -119,7 +99,13 @@ class BagReader:
                 ) from error
             yield BagMessage(connection.topic, stamp_ns, connection.msgtype, message)
 
+    def _connections(self, topics: Iterable[str] | None) -> list[Any]:
+        wanted = None if topics is None else set(topics)
+        return [c for c in self._reader.connections if wanted is None or c.topic in wanted]
+
     def _raw(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
+        if not connections:  # which rosbags takes for all
+            return
         try:
             yield from self._reader.messages(connections=connections)
         except Exception as error:  # whatever damaged chunks make rosbags, struct and the decompressors raise

@@ -14,6 +14,9 @@ from autodrive.errors import EngineError
 from autodrive.inference.manifest import Manifest, TensorSpec, read_network
 
 Tensors = Mapping[str, NDArray[Any]]
+GPU_RUNTIMES = ("tensorrt", "tensorrt_rtx")
+RUNTIMES = ("onnxruntime", "torch", *GPU_RUNTIMES)
+AUTO = "auto"
 
 
 class Engine(Protocol):
@@ -31,18 +34,48 @@ class Engine(Protocol):
         """Compute all outputs; raises EngineError when an input is missing or has another dtype or shape."""
 
 
-def load_engine(manifest_path: Path, runtime: str = "onnxruntime", threads: int = 2) -> Engine:
-    """Load the network that ``manifest_path`` describes.
+def load_engine(
+    manifest_path: Path, runtime: str = "onnxruntime", threads: int = 2, trusted: Mapping[str, str] | None = None
+) -> Engine:
+    """Load the network that ``manifest_path`` describes; ``runtime`` is one of RUNTIMES, or AUTO for the best here.
 
-    The file's sha256 must equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and
-    outputs must be the manifest's. Raises EngineError otherwise.
+    A key of ``trusted`` (None: those of trusted_keys.yaml) must have signed the manifest and the file's sha256 must
+    equal the manifest's before the runtime sees a byte of it, and the runtime's inputs and outputs must be the
+    manifest's. Raises EngineError otherwise.
     """
-    manifest, data = read_network(manifest_path)
+    if runtime == AUTO:
+        return load_best(manifest_path, threads, trusted)[0]
+    manifest, data = read_network(manifest_path, trusted)
+    # a runtime is imported only where it is used
     if runtime == "onnxruntime":
-        from autodrive.inference.onnx_engine import OnnxEngine  # a runtime is imported only where it is used
+        from autodrive.inference.onnx_engine import OnnxEngine
 
         return OnnxEngine(data, manifest, threads)
-    raise EngineError(f"unknown runtime {runtime!r}; available: ['onnxruntime']")
+    if runtime == "torch":
+        from autodrive.inference.torch_engine import TorchEngine
+
+        return TorchEngine(manifest_path, manifest, threads)
+    if runtime in GPU_RUNTIMES:
+        from autodrive.inference.tensorrt_load import load_tensorrt
+
+        return load_tensorrt(runtime, manifest, trusted)
+    raise EngineError(f"unknown runtime {runtime!r}; available: {[*RUNTIMES, AUTO]}")
+
+
+def load_best(
+    manifest_path: Path, threads: int = 2, trusted: Mapping[str, str] | None = None
+) -> tuple[Engine, list[str]]:
+    """The fastest runtime that works here, and why each faster one does not. torch is for comparisons and never chosen.
+
+    Raises EngineError when the network itself is refused.
+    """
+    reasons: list[str] = []
+    for runtime in GPU_RUNTIMES:
+        try:
+            return load_engine(manifest_path, runtime, threads, trusted), reasons
+        except EngineError as error:
+            reasons.append(f"not {runtime}: {error}")
+    return load_engine(manifest_path, "onnxruntime", threads, trusted), reasons
 
 
 def check_signature(manifest: Manifest, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from autodrive.errors import EngineError
 from autodrive.files import write_atomic
+from autodrive.inference.signing import Signature, development_key, is_hex, load_trusted_keys, sign, verify
 
 SCHEMA = 1
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
@@ -34,7 +36,7 @@ class Manifest:
     """Contents of an ``engines/*.yaml``.
 
     ``preprocessing``: colour order, size, mean and std per channel (on 0..255). ``training``: rigs, towns, samples and
-    seeds, steps, code revision. ``metrics``: what evaluation on held-out data gave.
+    seeds, steps, code revision. ``metrics``: what evaluation on held-out data gave. ``signature`` is over all the rest.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Manifest:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    signature: Signature | None = field(default=None, compare=False)
 
     def output(self, name: str) -> TensorSpec:
         """One output by name; raises EngineError with the names that exist."""
@@ -79,7 +82,7 @@ def load_manifest(path: Path) -> Manifest:
     if document.get("schema") != SCHEMA:
         raise EngineError(f"engine manifest {path}: schema {document.get('schema')!r}, this code reads {SCHEMA}")
     known = set(Manifest.__dataclass_fields__)
-    optional = {"training", "metrics", "schema"}
+    optional = {"training", "metrics", "schema", "signature"}
     if missing := sorted(known - optional - document.keys()):
         raise EngineError(f"engine manifest {path}: missing {missing}")
     if unknown := sorted(map(str, document.keys() - known)):
@@ -92,12 +95,29 @@ def load_manifest(path: Path) -> Manifest:
         )
     for key in ("classes", "ground_classes", "box_channels"):
         values[key] = tuple(values[key])
+    if "signature" in document:
+        values["signature"] = _signature(document["signature"], f"engine manifest {path}")
     return Manifest(**values)
 
 
-def read_network(path: Path) -> tuple[Manifest, bytes]:
-    """A manifest and the file that it describes; raises EngineError unless the file's sha256 is the stated one."""
+def verify_manifest(path: Path, trusted: Mapping[str, str] | None = None) -> tuple[Manifest, str]:
+    """A manifest and the name of the trusted key that signed it (None: those of trusted_keys.yaml).
+
+    Raises EngineError when it is unsigned, changed after signing, or signed by anybody else.
+    """
     manifest = load_manifest(path)
+    if manifest.signature is None:
+        raise EngineError(f"engine manifest {path} is not signed; if it is yours, run: autodrive engine sign {path}")
+    keys = load_trusted_keys() if trusted is None else trusted
+    return manifest, verify(_document(manifest), manifest.signature, keys, f"engine manifest {path}")
+
+
+def read_network(path: Path, trusted: Mapping[str, str] | None = None) -> tuple[Manifest, bytes]:
+    """A manifest and the file that it describes.
+
+    Raises EngineError unless a trusted key signed the manifest and the file's sha256 is the stated one.
+    """
+    manifest, _ = verify_manifest(path, trusted)
     file = path.parent / manifest.file
     try:
         data = file.read_bytes()
@@ -136,11 +156,26 @@ def _tensor_spec(item: Any, where: str) -> TensorSpec:
     return TensorSpec(str(item["name"]), item["dtype"], tuple(shape))
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write atomically as YAML."""
-    document = {key: _plain(value) for key, value in asdict(manifest).items()}
-    document = {"schema": document.pop("schema"), **document}
+def write_manifest(path: Path, manifest: Manifest, key: Ed25519PrivateKey | None = None) -> None:
+    """Sign, with the published development key unless another is given, and write atomically as YAML."""
+    document = _document(manifest)
+    document["signature"] = asdict(sign(document, key or development_key()))
     write_atomic(path, yaml.safe_dump(document, sort_keys=False, width=120).encode())
+
+
+def _document(manifest: Manifest) -> dict[str, Any]:
+    """What is signed and written: everything but the signature."""
+    document = {key: _plain(value) for key, value in asdict(manifest).items() if key != "signature"}
+    return {"schema": document.pop("schema"), **document}
+
+
+def _signature(item: Any, where: str) -> Signature:
+    if not isinstance(item, dict) or item.keys() != {"key", "value"}:
+        raise EngineError(f"{where}: signature must have key and value, got {item!r}")
+    for name, length in (("key", 32), ("value", 64)):
+        if not isinstance(item[name], str) or not is_hex(item[name], length):
+            raise EngineError(f"{where}: signature {name} must be {2 * length} hexadecimal digits, got {item[name]!r}")
+    return Signature(**item)
 
 
 def _plain(value: Any) -> Any:

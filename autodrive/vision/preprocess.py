@@ -1,12 +1,15 @@
 """From camera images as they come to the network's input: undistort, scale, crop, normalise.
 
-One remap per camera with maps computed once. A camera whose image is already an undistorted NETWORK_WIDTH wide (the
-simulator's) is cropped without any resampling.
+Per camera one remap with maps computed once, after averaging blocks of pixels where the image is much larger than the
+network's, of only those rows that the network sees. Cameras are shared out over all cores. A camera whose image is
+already an undistorted NETWORK_WIDTH wide (the simulator's) is cropped without any resampling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -18,8 +21,7 @@ from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, Rig, network_in
 from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
 
 Image = NDArray[np.uint8]
-# a remap reads 2 x 2 pixels: shrinking more than this aliases unless the image is blurred first
-ALIASING_SHRINK = 1.5
+OUTSIDE = -1e4  # where a distortion model has a pole: a pixel that no image has
 
 
 class Preprocessor:
@@ -30,26 +32,44 @@ class Preprocessor:
         self._steps = [_CameraStep(camera) for camera in rig.cameras]
         self._mean = np.array(PIXEL_MEAN, np.float32)[:, None, None]
         self._scale = 1 / np.array(PIXEL_STD, np.float32)[:, None, None]
+        # starts no thread before it is used; handing a mere crop to another thread costs more than the crop
+        resampled = sum(not step.crops for step in self._steps)
+        self._pool = ThreadPoolExecutor(min(resampled, os.cpu_count() or 1)) if resampled > 1 else None
 
     def network_images(self, images: Sequence[Image]) -> NDArray[np.uint8]:
         """RGB images (N, NETWORK_HEIGHT, NETWORK_WIDTH, 3) uint8 before normalisation, as training samples store them.
 
         Raises InputError that names the camera when an image is missing or has another size or type.
         """
-        if len(images) != len(self._cameras):
-            names = [camera.name for camera in self._cameras]
-            raise InputError(f"got {len(images)} images, the rig has {len(names)} cameras: {names}")
+        self._check_count(images)
         out = np.zeros((len(images), NETWORK_HEIGHT, NETWORK_WIDTH, 3), np.uint8)
-        for target, image, step in zip(out, images, self._steps, strict=True):
-            step.apply(image, target)
+        self._for_each_camera(lambda step, image, target: step.apply(image, target), images, out)
         return out
 
     def __call__(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """The network's input (N, 3, NETWORK_HEIGHT, NETWORK_WIDTH) float32; errors as in ``network_images``."""
-        planes = self.network_images(images).transpose(0, 3, 1, 2).astype(np.float32, order="C")
-        planes -= self._mean
+        self._check_count(images)
+        out = np.empty((len(images), 3, NETWORK_HEIGHT, NETWORK_WIDTH), np.float32)
+        self._for_each_camera(self._normalised, images, out)
+        return out
+
+    def _normalised(self, step: _CameraStep, image: Image, planes: NDArray[np.float32]) -> None:
+        pixels = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH, 3), np.uint8)
+        step.apply(image, pixels)
+        np.subtract(pixels.transpose(2, 0, 1), self._mean, out=planes)
         planes *= self._scale
-        return planes
+
+    def _check_count(self, images: Sequence[Image]) -> None:
+        if len(images) != len(self._cameras):
+            names = [camera.name for camera in self._cameras]
+            raise InputError(f"got {len(images)} images, the rig has {len(names)} cameras: {names}")
+
+    def _for_each_camera(
+        self, work: Callable[[_CameraStep, Image, Any], None], images: Sequence[Image], out: NDArray[Any]
+    ) -> None:
+        # consuming the results raises what a camera raised, the first of the rig first
+        for _ in (self._pool.map if self._pool else map)(work, self._steps, images, out):
+            pass
 
 
 class _CameraStep:
@@ -58,11 +78,15 @@ class _CameraStep:
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
         undistorted = not camera.distortion.any()
-        self._crop = undistorted and camera.width == NETWORK_WIDTH
-        if not self._crop:
-            self._maps = _sampling_maps(camera)
-            shrink = camera.width / NETWORK_WIDTH
-            self._blur = 0.5 * np.sqrt(shrink**2 - 1) if shrink > ALIASING_SHRINK else 0.0
+        self.crops = undistorted and camera.width == NETWORK_WIDTH
+        if not self.crops:
+            self._reduce = reduction(camera)
+            columns, rows = camera.width // self._reduce, camera.height // self._reduce
+            pixels = (_native_pixels(camera) + 0.5) / self._reduce - 0.5
+            self._top, self._bottom = _rows_seen(pixels[..., 1], rows)
+            self._columns = columns
+            pixels[..., 1] -= self._top
+            self._maps = cv2.convertMaps(pixels[..., 0], pixels[..., 1], cv2.CV_16SC2)
 
     def apply(self, image: Image, target: Image) -> None:
         """Write the network's view of ``image`` into ``target``, which is black."""
@@ -73,16 +97,30 @@ class _CameraStep:
                 f"camera {camera.name!r}: got an image of shape {image.shape} and type {image.dtype}, "
                 f"expected {expected} uint8 (RGB); check the camera's driver and the rig file"
             )
-        if self._crop:
+        if self.crops:
             rows = min(camera.height, NETWORK_HEIGHT)
             target[NETWORK_HEIGHT - rows :] = image[camera.height - rows :]
             return
-        smooth = cv2.GaussianBlur(image, (0, 0), self._blur) if self._blur else image
-        cv2.remap(smooth, *self._maps, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        n = self._reduce
+        seen = image[self._top * n : self._bottom * n, : self._columns * n]
+        size = self._columns, self._bottom - self._top
+        small = cv2.resize(seen, size, interpolation=cv2.INTER_AREA) if n > 1 else seen
+        cv2.remap(small, *self._maps, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def _sampling_maps(camera: Camera) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Native pixel of every network pixel, in the fixed-point form that cv2.remap is fastest with."""
+def reduction(camera: Camera) -> int:
+    """Side of the blocks that are averaged first: a remap reads 2 x 2 pixels, so shrinking by more than 1.5 aliases."""
+    return max(1, int(camera.width / NETWORK_WIDTH + 0.5))
+
+
+def _rows_seen(y: NDArray[np.floating], rows: int) -> tuple[int, int]:
+    """First and one past the last of ``rows`` that bilinear sampling at ``y`` reads; never empty."""
+    top = int(np.clip(np.floor(y.min()), 0, rows - 1))
+    return top, int(np.clip(np.floor(y.max()) + 2, top + 1, rows))
+
+
+def _native_pixels(camera: Camera) -> NDArray[np.float32]:
+    """Native pixel (NETWORK_HEIGHT, NETWORK_WIDTH, 2) of every network pixel."""
     fx, fy, cx, cy = network_intrinsics(camera)
     u, v = np.meshgrid(np.arange(NETWORK_WIDTH), np.arange(NETWORK_HEIGHT))
     rays = np.stack([(u - cx) / fx, (v - cy) / fy], -1).reshape(-1, 1, 2).astype(np.float64)
@@ -92,9 +130,8 @@ def _sampling_maps(camera: Camera) -> tuple[NDArray[Any], NDArray[Any]]:
     else:
         points = np.concatenate([rays, np.ones_like(rays[..., :1])], -1)
         pixels, _ = cv2.projectPoints(points, zero, zero, camera.K, camera.distortion)
-    pixels = pixels.reshape(NETWORK_HEIGHT, NETWORK_WIDTH, 2).astype(np.float32)
-    fixed, fraction = cv2.convertMaps(pixels[..., 0], pixels[..., 1], cv2.CV_16SC2)
-    return fixed, fraction
+    pixels = np.where(np.isfinite(pixels), pixels, OUTSIDE)
+    return np.asarray(pixels.reshape(NETWORK_HEIGHT, NETWORK_WIDTH, 2), np.float32)
 
 
 def _padded(coefficients: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -1,0 +1,131 @@
+"""Two recordings of the same topics, message by message and field by field: what moved, when, and by how much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodrive.data.bags import BagBytes, BagReader
+from autodrive.recording.frames import stamp_of
+
+
+@dataclass
+class Change:
+    """A field of a topic that differs: in how many values, first when, and the greatest amount of all."""
+
+    topic: str
+    field: str
+    values: int
+    first_ns: int
+    worst_ns: int
+    worst: float
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``same`` counts equal messages by topic (to the byte, or within tolerance)."""
+
+    same: dict[str, int]
+    missing: dict[str, int]
+    extra: dict[str, int]
+    changes: tuple[Change, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing moved."""
+        return not (self.changes or self.missing or self.extra)
+
+
+def compare(
+    reference: Path, candidate: Path, topics: Collection[str], tolerances: Mapping[str, float] | None = None
+) -> Comparison:
+    """Messages of ``topics``, matched by stamp; ``tolerances`` maps patterns "topic:field" to amounts (else 0)."""
+    with BagReader(reference) as old_bag, BagReader(candidate) as new_bag:
+        old, new = _by_stamp(old_bag, topics), _by_stamp(new_bag, topics)
+        same, found = dict.fromkeys(sorted(topics), 0), dict[tuple[str, str], Change]()
+        for key in sorted(old.keys() & new.keys(), key=lambda k: (k[1], k[0])):
+            if old[key].data == new[key].data:
+                same[key[0]] += 1
+                continue
+            moved = list(differences(old_bag.decode(old[key]), new_bag.decode(new[key])))
+            moved = [m for m in moved if not m[3] <= _allowed(tolerances or {}, f"{key[0]}:{m[0]}")]
+            same[key[0]] += not moved
+            for name, before, after, amount in moved:
+                _note(found, key[0], name, key[1], before, after, amount)
+    return Comparison(same, _count(old.keys() - new.keys()), _count(new.keys() - old.keys()), tuple(found.values()))
+
+
+def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any, float]]:
+    """Fields that differ, with both values and the amount: infinite where no number tells it (text, length, NaN)."""
+    if is_dataclass(old) and is_dataclass(new):  # each bag has types of its own
+        for f in fields(old):
+            if f.name != "__msgtype__":
+                yield from differences(getattr(old, f.name), getattr(new, f.name), f"{name}.{f.name}".lstrip("."))
+    elif isinstance(old, (list, np.ndarray)):
+        if len(old) != len(new):
+            yield f"{name}.length", len(old), len(new), math.inf
+        elif isinstance(old, list):
+            for k, (a, b) in enumerate(zip(old, new, strict=True)):
+                yield from differences(a, b, f"{name}[{k}]")
+        else:
+            yield from _array_difference(old, new, name)
+    elif old != new and not (old is not new and old != old and new != new):
+        yield name, old, new, _amount(old, new)
+
+
+def _array_difference(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any, float]]:
+    a, b = old.astype(np.float64).ravel(), new.astype(np.float64).ravel()
+    gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    gap[np.isnan(gap)] = np.inf
+    if gap.any():
+        k = int(gap.argmax())
+        yield f"{name}[{k}]", a[k], b[k], float(gap[k])
+
+
+def _amount(old: Any, new: Any) -> float:
+    if isinstance(old, (int, float)) and isinstance(new, (int, float)) and math.isfinite(old - new):
+        return abs(float(old) - float(new))
+    return math.inf
+
+
+def _by_stamp(bag: BagReader, topics: Collection[str]) -> dict[tuple[str, int, int], BagBytes]:
+    """By topic, stamp, and which of several of that stamp."""
+    found: dict[tuple[str, int, int], BagBytes] = {}
+    for item in bag.serialized(topics):
+        stamp_ns, k = stamp_of(item), 0
+        while (item.topic, stamp_ns, k) in found:
+            k += 1
+        found[item.topic, stamp_ns, k] = item
+    return found
+
+
+def _allowed(tolerances: Mapping[str, float], name: str) -> float:
+    return next((amount for pattern, amount in tolerances.items() if fnmatchcase(name, pattern)), 0.0)
+
+
+def _count(keys: Collection[tuple[str, int, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for topic, _, _ in sorted(keys):
+        found[topic] = found.get(topic, 0) + 1
+    return found
+
+
+def _note(
+    found: dict[tuple[str, str], Change], topic: str, name: str, at_ns: int, old: Any, new: Any, amount: float
+) -> None:
+    general = "".join(part.partition("]")[2] if k else part for k, part in enumerate(name.split("[")))
+    change = found.get((topic, general))
+    if change is None:
+        found[topic, general] = Change(topic, name, 1, at_ns, at_ns, amount, old, new)
+        return
+    change.values += 1
+    if amount > change.worst:
+        change.field, change.worst, change.worst_ns, change.old, change.new = name, amount, at_ns, old, new

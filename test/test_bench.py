@@ -1,0 +1,39 @@
+"""The benchmarks measure the real thing: every frame arrives through the ring, and both ways make the same picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_samples import shipped_rig
+
+from autodrive_nodes import bench_preprocess, bench_transport
+from autodrive_nodes.bench_transport import PLAIN, RING, Load
+from autodrive_nodes.cli import main
+
+
+def test_the_ring_loses_nothing_and_plain_images_are_counted() -> None:
+    load = Load(cameras=2, width=64, height=48, rate=40.0, frames=20)
+    ring, plain = (bench_transport.measure(way, load) for way in (RING, PLAIN))
+    assert ring["sent"] == plain["sent"] == 40
+    assert ring["lost"] == 0
+    assert 0 <= plain["lost"] < 40
+    assert 0 < ring["latency_p50_ms"] <= ring["latency_p99_ms"]
+    assert ring["writer_cpu_s"] > 0 and ring["reader_cpu_s"] > 0
+
+
+def test_preprocessing_is_timed_for_all_ways() -> None:
+    rig = shipped_rig("humanoid")
+    rig = replace(rig, cameras=rig.cameras[:2])
+    times = bench_preprocess.measure(rig, 640, 480, repeats=2)
+    assert set(times) == {"autodrive", "undistort_resize", "stored_maps_resize"}
+    assert all(np.isfinite(ms) and ms > 0 for ms in times.values())
+
+
+@pytest.mark.parametrize(
+    "words", [("preprocess", "--repeats", "0"), ("transport", "--rate", "nan"), ("transport", "--size", "1", "9")]
+)
+def test_senseless_options_are_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *words]) == 1
+    assert words[1] in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""The kernel on a real GPU against the CPU path; without one, that the machine says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_samples import shipped_rig
+
+from autodrive.camera.gpu_preprocess import GpuPreprocessor
+from autodrive.camera.pixel_formats import PixelFormat
+from autodrive.errors import EnvironmentProblem, InputError
+from autodrive.vision.preprocess import Preprocessor
+
+SOURCE = Path(__file__).parent.parent / "engines" / "kernels" / "preprocess.cu"
+RIG = shipped_rig("humanoid")
+FORMATS = [PixelFormat.RGB8] * len(RIG.cameras)
+
+
+def has_gpu() -> bool:
+    try:
+        import pycuda.driver as cuda
+
+        cuda.init()
+        return bool(cuda.Device.count())
+    except (ImportError, RuntimeError):
+        return False
+
+
+def test_without_a_gpu_it_says_so() -> None:
+    if has_gpu():
+        pytest.skip("there is a GPU")
+    with pytest.raises(EnvironmentProblem, match="CPU path does it"):
+        GpuPreprocessor(RIG, FORMATS, SOURCE)
+
+
+def test_formats_that_do_not_fit_are_refused_before_the_gpu_is_asked() -> None:
+    with pytest.raises(InputError, match="rig has 4 cameras"):
+        GpuPreprocessor(RIG, FORMATS[:1], SOURCE)
+    with pytest.raises(InputError, match="float64"):
+        GpuPreprocessor(RIG, FORMATS, SOURCE, np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_the_gpu_gives_what_the_cpu_gives(dtype: type) -> None:
+    if not has_gpu():
+        pytest.skip("no GPU with pycuda on this machine: nothing is said about the device")
+    import pycuda.driver as cuda
+
+    images = [np.random.default_rng(k).integers(0, 256, (160, 320, 3), np.uint8) for k in range(len(RIG.cameras))]
+    expected = Preprocessor(RIG)(images)
+    preprocess = GpuPreprocessor(RIG, FORMATS, SOURCE, dtype)
+    stream = cuda.Stream()
+    result = np.empty(expected.shape, dtype)
+    output = cuda.mem_alloc(result.nbytes)
+    preprocess.fill(images)
+    preprocess.launch(int(output), stream)
+    stream.synchronize()
+    cuda.memcpy_dtoh(result, output)
+    np.testing.assert_allclose(result.astype(np.float32), expected, atol=1 / 64)  # one grey level

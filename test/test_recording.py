@@ -1,0 +1,260 @@
+"""Recording without ROS: bags that survive kills, full and slow disks; splits; triggers and the seconds before."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from rosbags.rosbag2 import Reader
+
+from autodrive.data.bags import BagReader, typestore
+from autodrive.errors import ConfigError, EnvironmentProblem, InputError
+from autodrive.recording import bag_writer
+from autodrive.recording.bag_writer import BagWriter, Limits
+from autodrive.recording.salvage import repair
+from autodrive.recording.spool import Spool
+from autodrive.recording.triggers import TRIGGERS, Observation, Ring, make_triggers
+
+KIND = "std_msgs/msg/String"
+STORE = typestore()
+MS = 1_000_000
+
+
+def cdr(text: str) -> bytes:
+    return bytes(STORE.serialize_cdr(STORE.types[KIND](data=text), KIND))
+
+
+def texts(bag: Path) -> list[str]:
+    with BagReader(bag) as reader:
+        return [m.message.data for m in reader.messages()]
+
+
+def test_a_bag_is_split_by_size_and_time_and_read_as_one(tmp_path: Path) -> None:
+    noise = random.Random(1)
+    with BagWriter(
+        tmp_path / "bag", [("/a", KIND)], STORE, latched={"/a"}, limits=Limits(file_bytes=50_000, file_s=100.0)
+    ) as bag:
+        for k in range(60):
+            bag.write("/a", k * 10**9, cdr(noise.randbytes(2000).hex()))
+            bag.flush()
+        bag.write("/a", 1000 * 10**9, cdr("much later"))
+    files = sorted((tmp_path / "bag").glob("*.mcap"))
+    assert len(files) > 2
+    with Reader(tmp_path / "bag") as reader:  # as rosbags checks what the metadata says
+        assert reader.message_count == 61
+        assert reader.start_time == 0 and reader.end_time == 1000 * 10**9 + 1
+        (connection,) = reader.connections
+        assert connection.ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
+        assert "string data" in connection.msgdef.data
+        assert connection.digest.startswith("RIHS01_")
+    found = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert found["relative_file_paths"] == [f"bag_{k}.mcap" for k in range(len(files))]
+    assert [f["message_count"] for f in found["files"]][-1] == 1  # what came much later is in a file of its own
+    assert sum(f["message_count"] for f in found["files"]) == 61
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from autodrive.data.bags import typestore
+from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.spool import Spool
+store, kind = typestore(), "std_msgs/msg/String"
+data = bytes(store.serialize_cdr(store.types[kind](data="x" * 3000), kind))
+spool = Spool(BagWriter(Path(sys.argv[1]), [("/a", kind)], store))
+print("UP", flush=True)
+while True:
+    stamp = time.monotonic_ns()
+    spool.put("/a", stamp, data)
+    time.sleep(0.002)
+"""
+
+
+def test_killed_at_random_moments_at_most_a_second_is_lost(tmp_path: Path) -> None:
+    moments, fewest = random.Random(5), 0
+    processes = []
+    for k in range(20):
+        path = tmp_path / f"bag{k}"
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stdout.readline() == "UP\n"
+        time.sleep(moments.uniform(0.05, 1.3))
+        killed_ns = time.monotonic_ns()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        processes.append((path, killed_ns))
+    for path, killed_ns in processes:
+        assert not (path / "metadata.yaml").exists()
+        try:
+            kept = repair(path)
+        except InputError:  # killed before the first flush: nothing was whole yet
+            fewest += 1
+            continue
+        assert (killed_ns - kept.last_ns) * 1e-9 < 1.0
+        assert len(texts(path)) == kept.messages > 10
+    assert fewest < 12
+
+
+def test_of_a_bag_cut_or_spoilt_anywhere_no_wrong_message_is_read(tmp_path: Path) -> None:
+    noise = random.Random(2)
+    with BagWriter(tmp_path / "bag", [("/a", KIND)], STORE) as bag:
+        for k in range(30):
+            bag.write("/a", k, cdr(f"{k} {noise.randbytes(500).hex()}"))
+            bag.flush()
+    whole = texts(tmp_path / "bag")
+    data = (tmp_path / "bag" / "bag_0.mcap").read_bytes()
+    for k in range(25):
+        broken = tmp_path / f"broken{k}"
+        broken.mkdir()
+        at = noise.randrange(1500, len(data))
+        spoilt = data[:at] if k % 2 else data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        (broken / "broken_0.mcap").write_bytes(spoilt)
+        repair(broken)
+        found = texts(broken)
+        missing = [text for text in whole[: len(found) + 1] if text not in found]
+        assert set(found) <= set(whole) and found == sorted(found, key=whole.index)
+        assert len(missing) <= 1  # a spoilt record's name skips one chunk, else nothing behind the damage is believed
+        assert len(found) >= min(at // 700, 30) - 3 or k % 2 == 0
+
+
+def test_nothing_to_repair_is_said_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    with pytest.raises(InputError, match=r"no \.mcap"):
+        repair(tmp_path / "bag")
+    (tmp_path / "bag" / "bag_0.mcap").write_bytes(b"not a bag at all")
+    with pytest.raises(InputError, match="no MCAP"):
+        repair(tmp_path / "bag")
+    assert (tmp_path / "bag" / "bag_0.mcap").read_bytes() == b"not a bag at all"
+
+
+def test_a_disk_that_fills_up_ends_the_bag_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = BagWriter(tmp_path / "bag", [("/a", KIND)], STORE)
+    bag.write("/a", 1, cdr("before"))
+    monkeypatch.setattr(bag_writer, "_free_bytes", lambda path: 10)
+    with pytest.raises(EnvironmentProblem, match="64 MiB"):
+        bag.flush()
+    assert (tmp_path / "bag" / "metadata.yaml").exists()
+    assert texts(tmp_path / "bag") == ["before"]
+
+
+def test_a_write_that_fails_leaves_what_was_flushed(tmp_path: Path) -> None:
+    """A limit on the size of files makes the kernel itself refuse, as a quota would."""
+    script = (
+        "import resource, signal, sys, random; from pathlib import Path\n"
+        "from autodrive.data.bags import typestore; from autodrive.recording.bag_writer import BagWriter\n"
+        "from autodrive.errors import EnvironmentProblem\n"
+        "store, kind = typestore(), 'std_msgs/msg/String'\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "bag = BagWriter(Path(sys.argv[1]), [('/a', kind)], store)\n"
+        "noise = random.Random(1)\n"
+        "try:\n"
+        "    for k in range(1000):\n"
+        "        text = noise.randbytes(2000).hex()\n"
+        "        bag.write('/a', k, bytes(store.serialize_cdr(store.types[kind](data=text), kind))); bag.flush()\n"
+        "except EnvironmentProblem as error:\n"
+        "    print(k, error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "bag")], capture_output=True, text=True, check=True
+    )
+    count, _, message = result.stdout.partition(" ")
+    assert "File too large" in message and "autodrive bag repair" in message
+    assert repair(tmp_path / "bag").messages == int(count) > 20
+
+
+class SlowBag(BagWriter):
+    """A disk that stands still until ``go``."""
+
+    go = threading.Event()
+
+    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        self.go.wait(20)
+        super().write(topic, stamp_ns, data)
+
+
+def test_a_slow_disk_loses_messages_by_number_and_stalls_nobody(tmp_path: Path) -> None:
+    spool = Spool(SlowBag(tmp_path / "bag", [("/a", KIND), ("/b", KIND)], STORE), budget_bytes=5000)
+    started = time.monotonic()
+    for k in range(100):
+        spool.put("/a" if k < 50 else "/b", k, cdr("y" * 192))  # 200 bytes each, and a few of head
+    assert time.monotonic() - started < 2.0
+    SlowBag.go.set()
+    spool.close()
+    kept = len(texts(tmp_path / "bag"))
+    assert 15 <= kept <= 25
+    assert spool.lost.total() + kept == 100
+    assert spool.lost["/b"] == 50
+    assert spool.problem == ""
+
+
+def test_a_disk_that_fails_is_said_and_later_messages_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(BagWriter(tmp_path / "bag", [("/a", KIND)], STORE))
+    monkeypatch.setattr(bag_writer, "_free_bytes", lambda path: 10)
+    deadline = time.monotonic() + 10
+    while not spool.problem and time.monotonic() < deadline:
+        spool.put("/a", 1, cdr("z"))
+        time.sleep(0.02)
+    spool.put("/a", 2, cdr("z"))
+    assert "MiB of the disk" in spool.problem and spool.lost["/a"] >= 1
+    spool.close()
+
+
+def test_the_ring_keeps_the_last_seconds_within_its_budget() -> None:
+    ring = Ring(span_ns=10, budget_bytes=100)
+    for k in range(50):
+        ring.put("/a", k, b"x" * 4)
+    assert [stamp for _, stamp, _ in ring.take()] == list(range(39, 50))
+    assert ring.take() == []
+    for k in range(5):
+        ring.put("/a", k, b"x" * 40)
+    assert [stamp for _, stamp, _ in ring.take()] == [3, 4]
+    ring.put("/a", 9, b"x")
+    ring.put("/a", 2, b"x")  # time jumped back
+    assert [stamp for _, stamp, _ in ring.take()] == [2]
+
+
+BEFORE_AFTER = {
+    "disengagement": (Observation(0, engaged=True), Observation(1, engaged=False)),
+    "planner_fallback": (Observation(0, fallback=False), Observation(1, fallback=True)),
+    "low_confidence": (Observation(0, best_score=0.8), Observation(1, best_score=0.2)),
+    "disagreement": (
+        Observation(0, wanted_mps2=1.0, allowed_mps2=0.5),
+        Observation(1, wanted_mps2=1.0, allowed_mps2=float("nan")),
+    ),
+    "operator_button": (Observation(0, pressed=False), Observation(1, pressed=True)),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_AFTER)
+def test_a_trigger_fires_once_when_its_condition_begins(name: str) -> None:
+    (trigger,) = make_triggers([name])
+    calm, alarm = BEFORE_AFTER[name]
+    fired = [trigger.fires(seen) for seen in (calm, alarm, alarm, Observation(2), calm, alarm)]
+    assert fired == [False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("slope_mps2", "fires"), [(-6.0, 1), (-3.5, 0), (6.0, 0)])
+def test_hard_braking_is_told_from_gentle(slope_mps2: float, fires: int) -> None:
+    (trigger,) = make_triggers(["hard_braking"])
+    seen = [Observation(k * 100 * MS, speed_mps=max(12.0 + slope_mps2 * k * 0.1, 0.0)) for k in range(15)]
+    assert sum(trigger.fires(s) for s in seen) == fires
+
+
+def test_one_spike_of_a_wheel_sensor_is_no_hard_braking() -> None:
+    (trigger,) = make_triggers(["hard_braking"])
+    speeds = [8.0, 8.0, 8.0, 7.5, 8.0, 8.0]
+    assert not any(trigger.fires(Observation(k * 100 * MS, speed_mps=v)) for k, v in enumerate(speeds))
+
+
+def test_every_trigger_is_in_the_table_and_unknown_ones_are_refused() -> None:
+    assert {kind.name for kind in TRIGGERS} == {"hard_braking", *BEFORE_AFTER}
+    with pytest.raises(ConfigError, match="'earthquake' is unknown"):
+        make_triggers(["earthquake"])
