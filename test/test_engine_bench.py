@@ -1,4 +1,4 @@
-"""Engines are timed in turns, each alike, on a clock that is given; the command puts ratios to eager torch beside them."""
+"""Engines are timed in turns, each alike, on a clock that is given; the command prints ratios to eager torch."""
 
 from __future__ import annotations
 
