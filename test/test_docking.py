@@ -1,6 +1,7 @@
 """Docking on a body that only roughly does what it is told (the real walker: test_manipulation.py)."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodrive.geometry import Pose2
-from autodrive.humanoid.docking import DockState, dock
+from autodrive.humanoid.docking import DockConfig, DockState, dock
+from autodrive.safety.envelope import WalkEnvelope, load_envelope
 from autodrive.scene import EgoState
 
 FRAME_NS = 100_000_000
+ENVELOPES = Path(__file__).resolve().parents[1] / "config" / "envelopes"
 
 
 class Body:
@@ -93,3 +96,10 @@ def test_same_inputs_same_commands() -> None:
     ego = EgoState(0, Pose2(0.1, 0.2, 0.3), 0.0, 0.0)
     assert dock(ego, Pose2(1.0, 0.0, 0.0), DockState()) == dock(ego, Pose2(1.0, 0.0, 0.0), DockState())
     assert pytest.approx(ego.pose.x) == 0.1
+
+
+def test_the_gate_lets_every_docking_command_pass() -> None:
+    envelope = load_envelope(ENVELOPES / "humanoid.yaml", WalkEnvelope)
+    forward, sideways, turn = DockConfig().max_command
+    assert forward <= min(envelope.max_forward, envelope.max_backward)
+    assert sideways <= envelope.max_sideways and turn <= envelope.max_yaw_rate

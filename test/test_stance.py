@@ -85,3 +85,26 @@ def test_the_nearest_axis_of_a_box(yaw: float, heading: float) -> None:
     # seen along the box's own axis, its width lies across
     along = abs(math.cos(yaw - heading - turn))
     assert (across == 0.2) == (along > 0.5)
+
+
+def seen_from(side: float) -> Pose2:
+    return Pose2(TABLE.x, TABLE.y, TABLE.yaw) @ Pose2(0.0, side * 1.5, 0.0)
+
+
+def test_a_side_stays_chosen_until_another_is_clearly_better() -> None:
+    middle, narrow = on_table(0.0, 0.0), replace(TABLE, width=0.5)
+    first = stance(middle, narrow, G1, seen_from(1))
+    other = stance(middle, narrow, G1, seen_from(-1))
+    assert math.dist((first.x, first.y), (other.x, other.y)) > 0.5
+    assert stance(middle, narrow, G1, seen_from(-1), kept=first) == first
+    at_the_other_edge = on_table(0.0, -0.15)
+    assert stance(at_the_other_edge, narrow, G1, seen_from(-1), kept=first).yaw == pytest.approx(other.yaw)
+
+
+def test_a_side_without_room_is_not_chosen() -> None:
+    middle, narrow = on_table(0.0, 0.0), replace(TABLE, width=0.5)
+    free = stance(middle, narrow, G1, seen_from(1))
+    back = free @ Pose2(-0.5, 0.0, 0.0)
+    shelf = BoxPose(back.x, back.y, 0.5, 0.0, 0.6, 0.4, 1.0)
+    chosen = stance(middle, narrow, G1, seen_from(1), others=(shelf,))
+    assert abs(wrap_angle(chosen.yaw - free.yaw)) > 1.0

@@ -48,10 +48,13 @@ def test_a_status_comes_back_as_it_was(status: ArmStatus | None, stamp_ns: int) 
     assert stamp_of(String(data=text)) == stamp_ns
 
 
-@given(st.dictionaries(st.integers(0, 999), st.builds(Colour, st.sampled_from(COLOURS), st.floats(0, 1)), max_size=6))
+sights = st.none() | st.tuples(*[number] * 6)
+
+
+@given(st.dictionaries(st.integers(0, 999), st.builds(Colour, st.sampled_from(COLOURS), st.floats(0, 1), sights)))
 def test_colours_come_back_to_three_digits(colours: dict[int, Colour]) -> None:
     back = task_json.colours_from_json(task_json.colours_to_json(5, colours))
-    assert {k: c.name for k, c in back.items()} == {k: c.name for k, c in colours.items()}
+    assert {k: (c.name, c.sight) for k, c in back.items()} == {k: (c.name, c.sight) for k, c in colours.items()}
     assert all(back[k].confidence == pytest.approx(c.confidence, abs=6e-4) for k, c in colours.items())
 
 

@@ -258,6 +258,35 @@ def test_what_is_gone_is_forgotten_where_cameras_look_and_kept_where_they_do_not
     assert [o.track_id for o in memory.objects()] == [9], "the near one lies below the cameras"
 
 
+def test_a_track_that_goes_over_to_something_else_does_not_take_a_thing_along() -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [BOX])
+    seen_for_a_while(memory, 1.0, [replace(BOX, y=BOX.y + 0.6)])
+    assert [(o.track_id == 2, round(o.y, 2)) for o in memory.objects()] == [(True, -0.2), (False, 0.4)]
+
+
+def test_a_glimpse_of_a_box_as_large_as_its_table_is_outvoted() -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [BOX])
+    memory.update(0.9, Pose2(0, 0, 0), [replace(BOX, length=1.3, width=0.8)], {})
+    (found,) = memory.objects()
+    assert (found.length, found.width) == (0.16, 0.16)
+
+
+def test_lines_of_sight_sharpen_a_place_and_those_of_another_colour_do_not() -> None:
+    x, y, _, eye = BOX.x, BOX.y - 0.15, BOX.z, 1.27
+    for name, sharpened in (("red", True), ("blue", False)):
+        memory = SceneMemory()
+        seen_for_a_while(memory, 0.0, [BOX], {2: Colour("red", 1.0)})
+        for k in range(30):
+            body = Pose2(k * 0.05, 0.0, 0.0)
+            ray = np.array([x - body.x, y, BOX.z - eye])
+            sight = (0.0, 0.0, eye, *(ray / np.linalg.norm(ray)).tolist())
+            memory.update(1.0 + 0.1 * k, body, [BOX], {2: Colour(name, 0.01, sight)})
+        (found,) = memory.objects()
+        assert (abs(found.y - y) < 0.05) == sharpened
+
+
 def test_the_colour_is_what_most_looks_say() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX])
@@ -272,6 +301,17 @@ def scene_objects(*tracks: TrackedObject) -> tuple[SceneObject, ...]:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, list(tracks))
     return memory.objects()
+
+
+def test_a_place_before_a_thing_has_room_around_it() -> None:
+    crate = track(5, ObjectClass.BOX, 3.0, 0.0, 0.6, 0.6, 0.5)
+    cone = track(6, ObjectClass.CONE, 2.1, 0.1, 0.3, 0.3, 0.6)
+    free = stand_before(scene_objects(crate)[0], scene_objects(crate), Pose2(0.0, 0.0, 0.0))
+    assert (free.x, free.y) == pytest.approx((2.1, 0.0), abs=0.05)
+    objects = scene_objects(crate, cone)
+    place = stand_before(objects[0], objects, Pose2(0.0, 0.0, 0.0))
+    assert math.dist((place.x, place.y), (cone.x, cone.y)) > 0.6
+    assert math.dist((place.x, place.y), (crate.x, crate.y)) < 1.2
 
 
 def test_what_stands_on_a_table_is_approached_across_the_edge_of_that_table() -> None:
