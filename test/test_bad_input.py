@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from graph_run import REPOSITORY, containers, wait_for
 from rosgraph_msgs.msg import Clock
 
 from autodrive.geometry import Pose2
+from autodrive.inference.manifest import load_manifest, write_manifest
 from autodrive.rig import load_rig
 from autodrive.scene import Command, EgoState
 from autodrive.transport.ring import PREFIX, SHM, RingWriter
@@ -103,15 +105,15 @@ def remove_the_file(manifest: Path) -> None:
 
 
 def manifest_of_another_network(manifest: Path) -> None:
-    document = yaml.safe_load(manifest.read_text())
-    document["inputs"][0]["name"] = "pixels"
-    manifest.write_text(yaml.safe_dump(document))
+    stated = load_manifest(manifest)
+    first, *others = stated.inputs
+    write_manifest(manifest, replace(stated, inputs=(replace(first, name="pixels"), *others)))
 
 
 def another_shape(manifest: Path) -> None:
-    document = yaml.safe_load(manifest.read_text())
-    document["outputs"][0]["shape"][-1] = 7
-    manifest.write_text(yaml.safe_dump(document))
+    stated = load_manifest(manifest)
+    first, *others = stated.outputs
+    write_manifest(manifest, replace(stated, outputs=(replace(first, shape=(*first.shape[:-1], 7)), *others)))
 
 
 @pytest.mark.parametrize(
