@@ -21,3 +21,7 @@ class EngineError(AutodriveError):
 
 class EnvironmentProblem(AutodriveError):
     """Something that this machine lacks or holds (library, port, shared memory, graphics)."""
+
+
+class NoTaskError(InputError):
+    """A hall offers nothing for a task of the wanted kind; another seed will."""

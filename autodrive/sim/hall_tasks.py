@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autodrive.errors import InputError
+from autodrive.errors import InputError, NoTaskError
 from autodrive.geometry import Pose2, box_corners, distance_to_box, wrap_angle
 from autodrive.humanoid.arm_config import ArmsConfig
 from autodrive.humanoid.stance import reachable, stance
@@ -113,7 +113,7 @@ class HallTask:
 
 
 def make_task(kind: str, seed: int, scene: TaskScene, arms: ArmsConfig) -> HallTask:
-    """A task that these arms and eyes can do; raises InputError where the hall offers none."""
+    """A task that these arms and eyes can do; raises NoTaskError where the hall offers none."""
     rng = np.random.default_rng([seed, 0x7A5C])
     makers: dict[str, Callable[[], HallTask | None]] = {
         GOTO: lambda: _goto(rng, scene),
@@ -126,7 +126,7 @@ def make_task(kind: str, seed: int, scene: TaskScene, arms: ArmsConfig) -> HallT
         order = [GOTO, BRING] if rng.random() < 0.5 else [BRING, GOTO]
     task = next((task for name in order if (task := makers[name]()) is not None), None)
     if task is None:
-        raise InputError(f"the hall of seed {seed} has nothing for a task of kind {kind!r}; try another seed")
+        raise NoTaskError(f"the hall of seed {seed} has nothing for a task of kind {kind!r}; try another seed")
     return task
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from autodrive.errors import ConfigError
-from autodrive.geometry import Pose2
+from autodrive.geometry import Pose2, distance_to_box
 from autodrive.scene import DetectedObject, GroundClass, ObjectClass
 from autodrive.sim.actor_parts import BOX_PAINT, box_colour
-from autodrive.sim.hall import Hall, hall_masks, make_hall
+from autodrive.sim.hall import Block, Hall, hall_masks, make_hall
 
 TABLE_HEIGHTS_M = (0.70, 0.88)
 SIZE_M = (0.14, 0.22)
@@ -26,6 +26,7 @@ APPROACH_M = (0.25, 0.75)  # free floor before the edge: where feet stand, where
 APPROACH_HALF_M = 0.40
 BODY_M = 0.35  # free around a path of the body
 START_FREE_M = 1.0
+STEP_FREE_M, START_TRIES = 0.6, 20
 START_REACH_M = (2.0, 5.5)  # from the first table
 APART_M = 7.0  # between two tables at most: the robot sees eight metres
 TRIES = 400
@@ -91,7 +92,7 @@ def _furnish(hall: Hall, rng: np.random.Generator) -> TaskHall | None:
     first, second = (hall.objects[k] for k in usable[:2])
     if math.dist((first.x, first.y), (second.x, second.y)) > APART_M:
         return None
-    start = _start(first, room, rng)
+    start = _start(first, room, hall.steps, rng)
     if start is None or not _connected(room, start, [(hall.objects[k], sides[k][0]) for k in usable[:2]]):
         return None
     tables = tuple(hall.objects[k] for k in usable[:2])
@@ -111,15 +112,21 @@ def _at(grid: NDArray[np.generic], points: NDArray[np.float64]) -> NDArray[np.ge
     return np.asarray(grid[index[..., 0], index[..., 1]])
 
 
-def _start(table: DetectedObject, room: NDArray[np.float64], rng: np.random.Generator) -> Pose2 | None:
+def _start(
+    table: DetectedObject, room: NDArray[np.float64], steps: tuple[Block, ...], rng: np.random.Generator
+) -> Pose2 | None:
+    """Somewhere in reach of the table with room around, and not on the edge of a low step."""
     cells = np.argwhere(room > START_FREE_M)
     points = (cells + 0.5) * CELL_M - CELLS * CELL_M / 2
     distance = np.hypot(*(points - (table.x, table.y)).T)
     suited = points[(distance > START_REACH_M[0]) & (distance < START_REACH_M[1])]
     if not len(suited):
         return None
-    x, y = suited[rng.integers(len(suited))].tolist()
-    return Pose2(x, y, float(rng.uniform(-math.pi, math.pi)))
+    for _ in range(START_TRIES):
+        x, y = suited[rng.integers(len(suited))].tolist()
+        if all(distance_to_box((x, y), s.x, s.y, s.yaw, s.length, s.width) > STEP_FREE_M for s in steps):
+            return Pose2(x, y, float(rng.uniform(-math.pi, math.pi)))
+    return None
 
 
 def _connected(room: NDArray[np.float64], start: Pose2, work: list[tuple[DetectedObject, int]]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from autodrive.errors import AutodriveError
+from autodrive.errors import AutodriveError, NoTaskError
 from autodrive.files import write_json
 from autodrive_nodes.commands import evaluate_perception
 from autodrive_nodes.commands.run import BODIES
@@ -42,11 +42,17 @@ def seed_range(text: str) -> range:
 
 
 def run(body: Body, args: argparse.Namespace) -> int:
-    """Run every seed; a run that breaks ends the evaluation with its message."""
-    reports = []
+    """Run every seed that has a task; a run that breaks ends the evaluation with its message."""
+    reports, skipped = [], []
     for seed in tqdm(seed_range(args.seeds), desc="runs", unit="run", disable=None):
-        reports.append(simulate(body, args, seed, args.out / f"seed_{seed}"))
-    summary = {"body": body.name, "mode": args.mode, **body.summarise(reports), "drives": reports}
+        try:
+            reports.append(simulate(body, args, seed, args.out / f"seed_{seed}"))
+        except NoTaskError as error:
+            skipped.append(seed)
+            tqdm.write(f"left out: {error}", file=sys.stderr)
+    if not reports:
+        raise NoTaskError(f"none of the seeds {args.seeds} has a task; try others")
+    summary = {"body": body.name, "mode": args.mode, **body.summarise(reports), "skipped": skipped, "drives": reports}
     write_json(args.out / "evaluation.json", summary)
     sys.stdout.write((json.dumps(summary, indent=2) if args.json else body.runs_table(reports)) + "\n")
     return 0
