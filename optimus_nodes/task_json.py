@@ -11,7 +11,7 @@ from autodrive.errors import InputError
 from autodrive.geometry import Pose2
 from autodrive.humanoid.arm_task import ArmStatus, ArmTask, BoxPose
 from autodrive.tasks.wish import TaskState
-from autodrive.vision.appearance import Colour
+from autodrive.vision.appearance import Colour, Sight
 
 
 def task_to_json(task: TaskState) -> str:
@@ -61,7 +61,7 @@ def colours_from_json(text: str) -> dict[int, Colour]:
         raise InputError(f"/optimus/appearance is malformed ({error}): {text[:200]}") from error
 
 
-def _sight(values: Any) -> tuple[float, float, float, float, float, float]:
+def _sight(values: Any) -> Sight:
     x, y, z, dx, dy, dz = (float(v) for v in values)
     return x, y, z, dx, dy, dz
 

@@ -91,9 +91,7 @@ class HallLoop:
         forecasts = forecast(tracks, ego, None, free, markings=perception.markings)
         plan = self.planner.plan(ego, forecasts, free, task.goal, carrying=task.carrying, target_ids=task.near)
         wanted = self._walk(ego, task, plan)
-        verdict = self._gate.filter(wanted, stamp_ns, stamp_ns, ego, tracks, halt=task.halt)
-        self.verdict, self.wanted = verdict, wanted
-        walk = verdict.command
+        walk = self._gate.filter(wanted, stamp_ns, stamp_ns, ego, tracks, halt=task.halt).command
         truth = self.world.ground_truth()
         for _ in range(TICKS_PER_FRAME):
             self._tick(ego, task, walk)

@@ -35,7 +35,12 @@ def support_of(item: SceneObject, objects: Sequence[SceneObject]) -> SceneObject
 def standing_around(furniture: SceneObject, objects: Sequence[SceneObject]) -> list[SceneObject]:
     """What stands on the floor and stays there, without the furniture itself and what is on it."""
     on_it = [o for o in objects if o.bottom >= RAISED_M and _covers(furniture, o.x, o.y, 0.15)]
-    ignored = {item.track_id for item in (furniture, *on_it)}
+    return _standing(objects, (furniture, *on_it))
+
+
+def _standing(objects: Sequence[SceneObject], but: Sequence[SceneObject]) -> list[SceneObject]:
+    """What stays where it is and leaves no room below the eyes; people walk on."""
+    ignored = {item.track_id for item in but}
     return [o for o in objects if o.track_id not in ignored and o.label not in ROAD_USERS and o.bottom < EYE_M]
 
 
@@ -89,7 +94,7 @@ def _reach(item: SceneObject, direction: float) -> float:
 def _radially(item: SceneObject, objects: Sequence[SceneObject], body: Pose2, gap: float) -> Pose2:
     """Between the item and the body, or further round it where other things leave no room there."""
     towards = math.atan2(body.y - item.y, body.x - item.x)
-    others = [o for o in objects if o.track_id != item.track_id and o.label not in ROAD_USERS and o.bottom < EYE_M]
+    others = _standing(objects, (item,))
     options = []
     for turn in AROUND_RAD:
         distance = _reach(item, towards + turn) + gap

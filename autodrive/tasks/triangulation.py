@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autodrive.geometry import Array, Pose2
-
-Sight = tuple[float, float, float, float, float, float]
+from autodrive.vision.appearance import Sight
 
 PRIOR_STD_M = (0.20, 0.20, 0.06)  # of the network's place
 SIGHT_STD_RAD = 0.012
@@ -41,7 +40,9 @@ class Triangulation:
 
     def place(self, prior: Array) -> Array:
         """Best place (3,) in map, given the network's (3,)."""
+        if not self._matrix.any():  # most things have no sights, and every frame asks for all of them
+            return prior
         weight = np.diag(1.0 / np.square(PRIOR_STD_M))
         place = np.asarray(np.linalg.solve(self._matrix + weight, self._vector + weight @ prior), np.float64)
-        sure = float(np.linalg.eigvalsh(self._matrix)[0]) > SURE_PER_M2
-        return place if sure or float(np.linalg.norm(place - prior)) < TRUSTED_M else prior
+        near = float(np.linalg.norm(place - prior)) < TRUSTED_M
+        return place if near or float(np.linalg.eigvalsh(self._matrix)[0]) > SURE_PER_M2 else prior

@@ -19,6 +19,7 @@ from autodrive.scene import TrackedObject
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Sight = tuple[float, float, float, float, float, float]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
 # upper ends of the hues [deg] that belong to a name; red goes round through zero
@@ -49,7 +50,7 @@ class Colour:
 
     name: str
     confidence: float
-    sight: tuple[float, float, float, float, float, float] | None = None
+    sight: Sight | None = None
 
 
 def name_colours(
@@ -140,9 +141,7 @@ def _parts(mask: Mask) -> tuple[int, NDArray[np.int32], NDArray[np.int32], Array
     return cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)  # type: ignore[return-value]
 
 
-def _line_of_sight(
-    pixel: tuple[float, float], intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
-) -> tuple[float, float, float, float, float, float]:
+def _line_of_sight(pixel: tuple[float, float], intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]) -> Sight:
     """Camera position and unit direction in base_link of a pixel's ray."""
     fx, fy, cx, cy = (float(v) for v in intrinsics)
     rotation = matrix[:, :3].astype(np.float64)

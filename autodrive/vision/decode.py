@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from autodrive.geometry import wrap_angle
+from autodrive.geometry import distance_to_box, wrap_angle
 from autodrive.scene import (
     ROAD_USERS,
     VEHICLES,
@@ -70,8 +70,7 @@ class _Kept:
 
 def _sunk(item: DetectedObject, table: DetectedObject) -> bool:
     """Whether an object would stand in a table instead of on it."""
-    dx, dy, c, s = item.x - table.x, item.y - table.y, math.cos(table.yaw), math.sin(table.yaw)
-    inside = abs(c * dx + s * dy) < table.length / 2 and abs(c * dy - s * dx) < table.width / 2
+    inside = distance_to_box((item.x, item.y), table.x, table.y, table.yaw, table.length, table.width) == 0.0
     bottom, top = item.z - item.height / 2, item.z + item.height / 2
     edge = table.z + table.height / 2
     return inside and bottom < edge - SUNK_M and top > edge - SUNK_M
