@@ -43,7 +43,7 @@ def config(data: Path, out: Path, **changes) -> TrainConfig:
 
 def perfect_outputs(batch) -> Outputs:
     """Logits that say exactly what the targets ask for."""
-    return Outputs(torch.logit(batch.heat, 1e-4), batch.box.clone(), (batch.ground * 2 - 1) * 20)
+    return Outputs(torch.logit(batch.heat.float(), 1e-4), batch.box.float(), (batch.ground.float() * 2 - 1) * 20)
 
 
 @pytest.fixture(scope="module")

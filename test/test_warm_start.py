@@ -78,5 +78,5 @@ def test_a_file_of_another_network_is_refused_by_name(data: Path, exported: Path
     altered = model.SerializeToString()
     (tmp_path / "vision.onnx").write_bytes(altered)
     write_manifest(tmp_path / "vision.yaml", replace(load_manifest(exported), sha256=sha256_hex(altered)))
-    with pytest.raises(EngineError, match=r"heads\.heat\.1\.bias should have shape \(9,\), found shape \(8,\)"):
+    with pytest.raises(EngineError, match=r"heads\.heat\.1\.bias should have shape \(36,\), found shape \(35,\)"):
         Trainer(config(data, tmp_path, exported)).warm_start(tmp_path / "vision.yaml")

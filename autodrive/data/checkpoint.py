@@ -33,9 +33,9 @@ def save_checkpoint(
     """Write atomically: weights, averaged weights and optimizer state."""
     arrays: dict[str, np.ndarray] = {HEADER: np.array(json.dumps(asdict(progress)))}
     for prefix, module in (("network", network), ("average", average)):
-        arrays |= {f"{prefix}/{name}": tensor.numpy() for name, tensor in module.state_dict().items()}
+        arrays |= {f"{prefix}/{name}": tensor.cpu().numpy() for name, tensor in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        arrays |= {f"optimizer/{index}/{name}": torch.as_tensor(value).numpy() for name, value in state.items()}
+        arrays |= {f"optimizer/{index}/{name}": torch.as_tensor(value).cpu().numpy() for name, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -135,13 +135,14 @@ def _noting_towns(samples: Iterable[Sample], towns: set[str]) -> Iterator[Sample
 def torch_runner(network: VisionNetwork, bfloat16: bool = False) -> Run:
     """The network as a function of the shipped engine's inputs, for weights that are not exported yet."""
     module = ExportedNetwork(network).eval()
+    device = next(network.parameters()).device
 
     def run(inputs: Arrays) -> Arrays:
-        tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             outputs = module(**tensors)
         names = ("heat", "box", "ground", "features")
-        return {name: value.float().numpy() for name, value in zip(names, outputs, strict=True)}
+        return {name: value.float().cpu().numpy() for name, value in zip(names, outputs, strict=True)}
 
     return run
 

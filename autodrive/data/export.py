@@ -24,7 +24,7 @@ from autodrive.inference.engine import load_engine
 from autodrive.inference.manifest import Manifest, TensorSpec, sha256_hex, write_manifest
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH
 from autodrive.scene import GroundClass, ObjectClass
-from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS, MEMORY_CHANNELS, PIXEL_MEAN, PIXEL_STD
+from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS, MEMORY_CHANNELS, OBJECT_CELLS, PIXEL_MEAN, PIXEL_STD
 from autodrive.vision.network import ExportedNetwork, VisionNetwork
 
 OPSET = 18
@@ -33,6 +33,7 @@ CAMERAS = "cameras"
 PARITY_TOLERANCE = 1e-3
 
 _GRID = (GRID_CELLS, GRID_CELLS)
+_OBJECTS = (OBJECT_CELLS, OBJECT_CELLS)
 INPUTS = (
     TensorSpec("images", "float32", (CAMERAS, 3, NETWORK_HEIGHT, NETWORK_WIDTH)),
     TensorSpec("intrinsics", "float32", (CAMERAS, 4)),
@@ -43,8 +44,8 @@ INPUTS = (
     TensorSpec("memory_dt", "float32", (1,)),
 )
 OUTPUTS = (
-    TensorSpec("heat", "float32", (1, len(ObjectClass), *_GRID)),
-    TensorSpec("box", "float32", (1, len(BOX_CHANNELS), *_GRID)),
+    TensorSpec("heat", "float32", (1, len(ObjectClass), *_OBJECTS)),
+    TensorSpec("box", "float32", (1, len(BOX_CHANNELS), *_OBJECTS)),
     TensorSpec("ground", "float32", (1, len(GroundClass), *_GRID)),
     TensorSpec("features", "float32", (1, MEMORY_CHANNELS, *_GRID)),
 )

@@ -38,9 +38,17 @@ def focal_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def perception_losses(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
     """The loss parts by name; their sum weighted by WEIGHTS is what is minimised."""
     heat, box, ground = (o.float() for o in outputs)
-    difference = box - batch.box
+    true_heat, heat_weight, true_box, box_weight, true_ground, ground_weight = (
+        t.float()
+        for t in (
+            *(batch.heat, batch.heat_weight),
+            *(batch.box, batch.box_weight),
+            *(batch.ground, batch.ground_weight),
+        )
+    )
+    difference = box - true_box
     # counted once although it has two channels
-    front = F.softplus(-RAY_SHARPNESS * (box[:, RAY] * batch.box[:, RAY]).sum(1, keepdim=True)) / 2
+    front = F.softplus(-RAY_SHARPNESS * (box[:, RAY] * true_box[:, RAY]).sum(1, keepdim=True)) / 2
     velocity = difference[:, VELOCITY] / VELOCITY_SCALE
     # most objects stand still: the median velocity, which L1 asks for, is zero whatever the images show
     error = torch.cat(
@@ -51,14 +59,14 @@ def perception_losses(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         ],
         1,
     )
-    error = error * batch.box_weight
-    objects = batch.box_weight[:, 0].sum().clamp(min=1)
-    parts = {"heat": focal_loss(heat, batch.heat, batch.heat_weight)}
+    error = error * box_weight
+    objects = box_weight[:, 0].sum().clamp(min=1)
+    parts = {"heat": focal_loss(heat, true_heat, heat_weight)}
     for name, channels in BOX_PARTS.items():
         parts[name] = error[:, channels].sum() / objects
-    positive = torch.tensor([GROUND_POSITIVE_WEIGHT[kind] for kind in GroundClass])[:, None, None]
-    crossentropy = F.binary_cross_entropy_with_logits(ground, batch.ground, pos_weight=positive, reduction="none")
-    weight = batch.ground_weight[:, None]
+    positive = torch.tensor([GROUND_POSITIVE_WEIGHT[kind] for kind in GroundClass], device=ground.device)[:, None, None]
+    crossentropy = F.binary_cross_entropy_with_logits(ground, true_ground, pos_weight=positive, reduction="none")
+    weight = ground_weight[:, None]
     parts["ground"] = (crossentropy * weight).sum() / (weight.sum() * len(GroundClass)).clamp(min=1)
     return parts
 

@@ -43,8 +43,8 @@ class DataSet:
 
 # the town "summit" is never trained on
 DATA_SETS = (
-    DataSet("car_train", "car", ("brook", "harbor"), 5000, 1),
-    DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 9000, 2),
+    DataSet("car_train", "car", ("brook", "harbor"), 8000, 1),
+    DataSet("humanoid_train", "humanoid", ("brook", "harbor"), 16000, 2),
     DataSet("car_val", "car", ("summit",), 300, 900001),
     DataSet("humanoid_val", "humanoid", ("summit",), 300, 900002),
 )

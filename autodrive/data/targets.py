@@ -17,7 +17,7 @@ from autodrive.data.augment import View
 from autodrive.data.sample import MASK_CELLS, OBJECT_COLUMNS
 from autodrive.scene import ROAD_USERS, GroundClass, ObjectClass
 from autodrive.vision.coverage import cell_axes, seen_by_cameras, seen_ground
-from autodrive.vision.layout import AXIS, BOX_CHANNELS, GRID_CELLS, LOG_SIZE, OFFSET, RAY, VELOCITY, Z
+from autodrive.vision.layout import AXIS, BOX_CHANNELS, GRID_CELLS, LOG_SIZE, OBJECT_CELLS, OFFSET, RAY, VELOCITY, Z
 
 Grid = NDArray[np.float32]
 VISIBLE_PX = 6
@@ -31,9 +31,9 @@ NO_MEMORY_VELOCITY_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets on the G x G grid and their weights, float32.
+    """Targets and their weights, float32; objects on F x F cells (OBJECT_CELLS), the ground on G x G (GRID_CELLS).
 
-    ``heat``, ``heat_weight`` (classes, G, G); ``box`` (box channels, G, G), ``box_weight`` likewise, zero wherever no
+    ``heat``, ``heat_weight`` (classes, F, F); ``box`` (box channels, F, F), ``box_weight`` likewise, zero wherever no
     object is near; ``ground`` (ground classes, G, G), ``ground_weight`` (G, G).
     """
 
@@ -78,9 +78,9 @@ def ground_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> 
 
 def make_targets(view: View, masks: NDArray[np.bool_], half_extent: float) -> Targets:
     """Rasterise the objects and ground of a view."""
-    classes, cells = len(ObjectClass), GRID_CELLS
+    classes, cells = len(ObjectClass), OBJECT_CELLS
     ground, ground_weight = ground_targets(view, masks, half_extent)
-    xs, ys = cell_axes(view.extent, GRID_CELLS)
+    xs, ys = cell_axes(view.extent, cells)
     x, y = np.meshgrid(xs, ys, indexing="ij")
     inside_truth = np.abs(np.stack([x, y], -1) @ view.base_from_view.T).max(-1) < half_extent
     targets = Targets(
@@ -107,14 +107,14 @@ def _draw_object(
     extent = view.extent
     if not (extent.x_min <= x < extent.x_max and extent.y_min <= y < extent.y_max):
         return
-    cell = (extent.x_max - extent.x_min) / GRID_CELLS
+    cell = (extent.x_max - extent.x_min) / OBJECT_CELLS
     fine_i, fine_j = (x - extent.x_min) / cell - 0.5, (y - extent.y_min) / cell - 0.5
-    i, j = (int(np.clip(round(f), 0, GRID_CELLS - 1)) for f in (fine_i, fine_j))
+    i, j = (int(np.clip(round(f), 0, OBJECT_CELLS - 1)) for f in (fine_i, fine_j))
     sigma = float(np.clip(math.sqrt(length * width) / cell * SIGMA_PER_FOOTPRINT, MIN_SIGMA_CELLS, MAX_SIGMA_CELLS))
     radius = int(3 * sigma) + 1
     window = np.s_[max(i - radius, 0) : i + radius + 1, max(j - radius, 0) : j + radius + 1]
     ii, jj = np.mgrid[
-        window[0].start : min(window[0].stop, GRID_CELLS), window[1].start : min(window[1].stop, GRID_CELLS)
+        window[0].start : min(window[0].stop, OBJECT_CELLS), window[1].start : min(window[1].stop, OBJECT_CELLS)
     ]
     spot = np.exp(-((ii - i) ** 2 + (jj - j) ** 2) / (2 * sigma * sigma)).astype(np.float32)
     channel = int(label)
@@ -126,8 +126,8 @@ def _draw_object(
     np.maximum(heat, spot, out=heat)
     targets.heat_weight[channel, i, j] = 1.0
     weights = _box_weights(row, view.dt > 0)
-    for a in range(max(i - 1, 0), min(i + 2, GRID_CELLS)):
-        for b in range(max(j - 1, 0), min(j + 2, GRID_CELLS)):
+    for a in range(max(i - 1, 0), min(i + 2, OBJECT_CELLS)):
+        for b in range(max(j - 1, 0), min(j + 2, OBJECT_CELLS)):
             strength = 1.0 if (a, b) == (i, j) else 0.3
             if targets.box_weight[0, a, b] < strength:
                 targets.box[:, a, b] = _box_target(row, fine_i - a, fine_j - b, math.atan2(axes[1][b], axes[0][a]))

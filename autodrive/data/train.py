@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch import multiprocessing as mp
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from autodrive.data.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -48,6 +49,7 @@ class TrainConfig:
     Every source gets its share of each batch, and every one of ``processes`` works on its part of the batch, with
     ``threads`` for arithmetic and ``workers`` to load samples (0: in line). ``validate_every`` is the share of the
     budget after which the averaged weights are scored. ``start`` is the manifest of a network to go on from.
+    ``device`` is torch's name of what computes; a GPU takes one process. Only a CPU repeats a run to the bit.
     """
 
     sources: tuple[Source, ...]
@@ -65,12 +67,15 @@ class TrainConfig:
     checkpoint_minutes: float = 3.0
     validate_every: float = 0.2
     bfloat16: bool = True
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise ConfigError("give the training budget either in minutes or in steps")
         if self.batch_size % self.processes:
             raise ConfigError(f"a batch of {self.batch_size} cannot be shared by {self.processes} processes")
+        if self.device != "cpu" and self.processes > 1:
+            raise ConfigError(f"training on {self.device} takes one process, got {self.processes}")
         if not self.sources:
             raise ConfigError("no training samples: name at least one source")
         budget = self.minutes if self.minutes is not None else self.steps
@@ -97,23 +102,25 @@ class Trainer:
     config: TrainConfig
     rank: int = 0
     exchange: GradientExchange | None = None
+    device: torch.device = field(init=False)
     network: VisionNetwork = field(init=False)
     average: VisionNetwork = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
-        self.network = VisionNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = torch.device(self.config.device)
+        self.network = VisionNetwork().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).eval()
         matrices = [p for p in self.network.parameters() if p.dim() > 1]
         vectors = [p for p in self.network.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=self.device.type != "cpu")
 
     def warm_start(self, manifest: Path) -> None:
         """Take the weights of a shipped network."""
         first = TrainingBatches(self.config.sources, self.config.batch_size, self.config.seed, WARM_START_BATCHES)
-        batches = (first[k] for k in range(WARM_START_BATCHES))
+        batches = (first[k].to(self.device) for k in range(WARM_START_BATCHES))
         load_exported(manifest, self.network, batches, lambda _, batch: self._forward(batch))
         self.average.load_state_dict(self.network.state_dict())
 
@@ -123,6 +130,7 @@ class Trainer:
         ``done`` is the used share of the budget; among several processes the first one's counts, see "done" returned.
         """
         self.network.train()
+        batch = batch.to(self.device)
         parts = perception_losses(self._forward(batch), batch)
         loss = total_loss(parts)
         self.optimizer.zero_grad()
@@ -139,16 +147,18 @@ class Trainer:
         if finite:
             self.optimizer.step()
             self._update_average(step)
+        # one read-back of all: each waits for the GPU
+        total, gradient, *values = torch.stack([loss.detach(), norm, *(v.detach() for v in parts.values())]).tolist()
         return {
-            "loss": loss.item(),
-            **{name: value.item() for name, value in parts.items()},
-            "gradient": norm.item() if finite else 0.0,
+            "loss": total,
+            **dict(zip(parts, values, strict=True)),
+            "gradient": gradient if finite else 0.0,
             "skipped": float(not finite),
             "done": done,
         }
 
     def _forward(self, batch: Batch) -> Any:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             memory = self._remember(batch)
             features = self.network.encode(
                 _channels_last(batch.images),
@@ -162,7 +172,8 @@ class Trainer:
     @torch.no_grad()
     def _remember(self, batch: Batch) -> Tensor:
         """What the averaged network says of the earlier frames, as it will when it runs."""
-        memory = torch.zeros(len(batch.extent), MEMORY_CHANNELS, *batch.heat.shape[-2:])
+        size = (len(batch.extent), MEMORY_CHANNELS, *batch.ground.shape[-2:])
+        memory = torch.zeros(size, device=self.device)
         rows = batch.memory_rows
         if len(rows):
             extent = batch.extent[rows]
@@ -176,7 +187,7 @@ class Trainer:
             none, motion, age = (
                 torch.zeros_like(memory[rows]),
                 batch.previous_from_current[rows],
-                torch.zeros(len(rows)),
+                torch.zeros(len(rows), device=self.device),
             )
             heat = torch.sigmoid(self.average.decode(features, none, motion, age, extent).heat)
             memory[rows] = memory_of(features, heat).float()
@@ -185,11 +196,10 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
         decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
-        for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
+        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+        floating = [(mean, value) for mean, value in pairs if mean.is_floating_point()]
+        means, values = zip(*floating, strict=True)
+        get_ema_multi_avg_fn(decay)(list(means), list(values), None)
 
 
 def _channels_last(images: Tensor) -> Tensor:
@@ -261,6 +271,7 @@ def _batches(config: TrainConfig, rank: int, start: Progress) -> Iterable[Batch]
         batch_size=None,
         sampler=range(start.step * config.processes + rank, last * config.processes, config.processes),
         num_workers=workers,
+        pin_memory=config.device != "cpu",
         prefetch_factor=4 if workers else None,
     )
 

@@ -48,7 +48,7 @@ def load_exported(manifest_path: Path, network: VisionNetwork, batches: Iterable
             for (child, conv), (_, norm) in pairwise(module.named_children()):
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     key = f"{name}.{child}.weight_bias"
-                    folded[norm] = _fitting(arrays, key, norm.bias, manifest_path)
+                    folded[norm] = _fitting(arrays, key, norm.bias, manifest_path).to(norm.bias.device)
     network.load_state_dict(state)
     _unfold(network, folded, batches, forward)
 

@@ -21,6 +21,7 @@ from autodrive.vision.layout import (
     GRID_CELLS,
     HEIGHTS_M,
     MEMORY_CHANNELS,
+    SUBCELLS,
     VELOCITY,
     VELOCITY_SCALE,
 )
@@ -28,7 +29,10 @@ from autodrive.vision.lift import CAMERAS_PER_VOXEL, QUERY_FEATURES, TOKEN_FEATU
 
 
 class Outputs(NamedTuple):
-    """Logits ``heat`` (B, classes, G, G) and ``ground`` (B, ground classes, G, G); ``box`` in SI units."""
+    """Logits ``heat`` (B, classes, F, F), ``ground`` (B, ground classes, G, G), and ``box`` (B, channels, F, F), SI units.
+
+    G is GRID_CELLS, F is OBJECT_CELLS: objects have a finer grid than the ground.
+    """
 
     heat: Tensor
     box: Tensor
@@ -179,15 +183,21 @@ class BirdsEyeNet(nn.Module):
 class VisionNetwork(nn.Module):
     """The whole network, batched; ``ExportedNetwork`` is the single-sample form that ships."""
 
+    box_scale: Tensor
+
     def __init__(self, channels: int = CHANNELS) -> None:
         super().__init__()
         self.channels = channels
         self.backbone = Backbone(channels)
         self.lift = AttentionLift(channels)
         self.birds_eye = BirdsEyeNet(channels)
-        sizes = {"heat": len(ObjectClass), "box": len(BOX_CHANNELS), "ground": len(GroundClass)}
+        fine = SUBCELLS**2
         self.heads = nn.ModuleDict(
-            {name: nn.Sequential(_conv(channels, 32), nn.Conv2d(32, size, 1)) for name, size in sizes.items()}
+            {
+                "heat": nn.Sequential(_conv(channels, 64), nn.Conv2d(64, fine * len(ObjectClass), 1)),
+                "box": nn.Sequential(_conv(channels, 64), nn.Conv2d(64, fine * len(BOX_CHANNELS), 1)),
+                "ground": nn.Sequential(_conv(channels, 32), nn.Conv2d(32, len(GroundClass), 1)),
+            }
         )
         # nearly every cell is empty: start by saying so
         last = self.heads["heat"].get_submodule("1")
@@ -227,13 +237,15 @@ class VisionNetwork(nn.Module):
         fused = self.birds_eye(
             features, torch.cat([warped * inside, inside, inside * memory_dt[:, None, None, None]], 1)
         )
-        heat, box, ground = (self.heads[name](fused) for name in ("heat", "box", "ground"))
+        # the channels of a cell are those of its subcells: a finer grid without the cost of finer features
+        heat, box = (F.pixel_shuffle(self.heads[name](fused), SUBCELLS) for name in ("heat", "box"))
+        ground: Tensor = self.heads["ground"](fused)
         return Outputs(heat, box * self.box_scale, ground)
 
 
 def memory_of(features: Tensor, heat: Tensor) -> Tensor:
-    """What to feed back later (B, M, G, G) of a frame's lifted features and heat maps (0..1)."""
-    return torch.cat([features, heat], 1)
+    """What to feed back later (B, M, G, G): lifted features (B, C, G, G) and heat maps (B, classes, F, F) in 0..1."""
+    return torch.cat([features, F.max_pool2d(heat, SUBCELLS)], 1)
 
 
 class ExportedNetwork(nn.Module):

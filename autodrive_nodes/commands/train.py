@@ -25,8 +25,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, logs, curves and the engine")
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="train for this long (wall clock)")
-    budget.add_argument("--steps", type=int, help="train for so many batches of 8; repeatable to the bit")
+    budget.add_argument("--steps", type=int, help="train for so many batches; on a CPU repeatable to the bit")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=8, help="samples in a batch; a GPU is busy with 32 and more")
+    parser.add_argument("--device", default="cpu", help="what computes, as torch calls it: cpu, cuda, cuda:1")
     parser.add_argument("--processes", type=int, default=1, help="processes that share each batch, one per free core")
     parser.add_argument("--threads", type=int, default=1, help="threads of each training process")
     parser.add_argument("--workers", type=int, default=1, help="processes that load and augment samples")
@@ -61,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         start=args.start,
         learning_rate=args.rate,
+        batch_size=args.batch,
+        device=args.device,
     )
     with tqdm(total=1000, unit="permille", desc="train", mininterval=5.0) as bar:
 
