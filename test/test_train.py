@@ -55,7 +55,7 @@ def batch():
 
 def test_perfect_outputs_cost_almost_nothing_and_every_part_sees_its_error(batch) -> None:
     perfect = perception_losses(perfect_outputs(batch), batch)
-    assert total_loss(perfect) < 0.1, "only the slopes of the heat spots cost a little"
+    assert total_loss(perfect) < 0.3, "only the slopes of the heat spots cost a little"
     worse = perfect_outputs(batch)
     worse.box[:, VELOCITY] += 5.0
     parts = perception_losses(worse, batch)

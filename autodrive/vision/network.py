@@ -29,7 +29,7 @@ from autodrive.vision.lift import CAMERAS_PER_VOXEL, QUERY_FEATURES, TOKEN_FEATU
 
 
 class Outputs(NamedTuple):
-    """Logits ``heat`` (B, classes, F, F), ``ground`` (B, ground classes, G, G), and ``box`` (B, channels, F, F), SI units.
+    """Logits ``heat`` (B, classes, F, F), ``ground`` (B, ground classes, G, G); ``box`` (B, channels, F, F), SI units.
 
     G is GRID_CELLS, F is OBJECT_CELLS: objects have a finer grid than the ground.
     """
