@@ -7,7 +7,7 @@ DEMO_SEED ?= 111
 SAY ?= go to the green box
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench evaluate rtx clean
+.PHONY: help setup demo test lint format bench evaluate rtx gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -42,6 +42,12 @@ evaluate: setup  ## ten unseen seeds for the car, and ten for each kind of the h
 rtx: setup  ## build TensorRT-RTX engines of the shipped network, which needs no GPU; its package goes to build/rtx
 	@$(BIN)/pip install --quiet --upgrade --target build/rtx -r requirements-gpu.txt
 	@PYTHONPATH=build/rtx $(BIN)/python -m pytest test/test_engine_build.py
+
+gpu-check: setup  ## all that needs a GPU: kernels, runtimes, latency; report in out/gpu (docs/engines.md: what to install)
+	@for rig in car humanoid; do \
+	  $(BIN)/python -m autodrive.data.generate --rig $$rig --towns summit --count 20 --seed 900003 --out $(OUT)/gpu/frames/$$rig; \
+	done
+	@$(BIN)/python -m autodrive.gpu_check --frames $(OUT)/gpu/frames --out $(OUT)/gpu
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

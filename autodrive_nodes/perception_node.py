@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from autodrive.errors import InputError
-from autodrive.inference.engine import AUTO, load_best, load_engine
+from autodrive.camera.gpu_preprocess import GpuFrontEnd
+from autodrive.errors import EnvironmentProblem, InputError
+from autodrive.inference.engine import AUTO, DeviceImages, Engine, load_best, load_engine
 from autodrive.inference.signing import load_trusted_keys
-from autodrive.rig import load_rig
+from autodrive.rig import Rig, load_rig
 from autodrive.transport.ring import RingReader
 from autodrive.vision.perceiver import Perceiver
 from autodrive.vision.tracker import Tracker
 from autodrive_nodes import contracts, frame_set, messages
 from autodrive_nodes.object_bytes import tracks_to_bytes
+from autodrive_nodes.paths import PREPROCESS_KERNEL
 from autodrive_nodes.stage_node import StageNode
 
 
@@ -35,7 +37,7 @@ class PerceptionNode(StageNode):
             self.get_logger().info("; ".join((f"chose {engine.runtime}", *reasons)))
         else:
             engine = load_engine(manifest, runtime, threads, trusted)
-        self._perceiver = Perceiver(engine, rig)
+        self._perceiver = Perceiver(engine, rig, front_end=self._front_end(engine, rig))
         self._tracker = Tracker()
         self._reader = RingReader()
         self._detections, self._tracks = self.say(contracts.DETECTIONS), self.say(contracts.TRACKS)
@@ -47,6 +49,18 @@ class PerceptionNode(StageNode):
             },
             self._step,
         )
+
+    def _front_end(self, engine: Engine, rig: Rig) -> GpuFrontEnd | None:
+        """Pre-processing where the engine runs, if it can be."""
+        if not isinstance(engine, DeviceImages):
+            return None
+        try:
+            front_end = GpuFrontEnd(engine, rig, PREPROCESS_KERNEL)
+        except EnvironmentProblem as problem:
+            self.get_logger().info(f"images are prepared on the CPU: {problem}")
+            return None
+        self.get_logger().info("images are prepared on the GPU, in the engine's own input")
+        return front_end
 
     def _step(self, stamp_ns: int, values: dict[str, Any]) -> None:
         frames: frame_set.FrameSet = values["frames"]

@@ -169,6 +169,12 @@ class RecordingEngine:
         outputs["ground"] += 0.9
         return outputs
 
+    def bind_images(self, cameras: int) -> int:
+        return 0
+
+    def run_bound(self, inputs) -> dict[str, np.ndarray]:
+        return self.run(inputs)
+
 
 @pytest.fixture
 def recording(exported: Path) -> RecordingEngine:
@@ -234,3 +240,16 @@ def test_an_engine_of_other_classes_is_refused(recording: RecordingEngine) -> No
 def test_the_robot_does_not_import_torch() -> None:
     code = "import sys, autodrive.vision.perceiver, autodrive.inference.onnx_engine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_front_end_brings_the_images_and_the_engine_gets_only_the_rest(recording: RecordingEngine) -> None:
+    brought: list[object] = []
+    perceive = Perceiver(recording, RIG, front_end=brought.append)
+    perceive(IMAGES, 0, None)
+    assert brought == [IMAGES]
+    assert recording.calls[0].keys() == {s.name for s in recording.manifest.inputs} - {"images"}
+
+
+def test_a_front_end_needs_an_engine_with_images_on_a_device() -> None:
+    with pytest.raises(EngineError, match="host memory"):
+        Perceiver(load_engine(ROOT / "engines" / "vision.yaml"), RIG, front_end=lambda images: None)

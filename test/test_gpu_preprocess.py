@@ -51,11 +51,9 @@ def test_the_gpu_gives_what_the_cpu_gives(dtype: type) -> None:
     images = [np.random.default_rng(k).integers(0, 256, (160, 320, 3), np.uint8) for k in range(len(RIG.cameras))]
     expected = Preprocessor(RIG)(images)
     preprocess = GpuPreprocessor(RIG, FORMATS, SOURCE, dtype)
-    stream = cuda.Stream()
     result = np.empty(expected.shape, dtype)
     output = cuda.mem_alloc(result.nbytes)
     preprocess.fill(images)
-    preprocess.launch(int(output), stream)
-    stream.synchronize()
+    preprocess.write(int(output))
     cuda.memcpy_dtoh(result, output)
     np.testing.assert_allclose(result.astype(np.float32), expected, atol=1 / 64)  # one grey level

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodrive.camera.kernel_camera import BLOCK, CAMERA, kernel_camera, launch_grid, normalisation
-from autodrive.camera.pixel_formats import PixelFormat, buffer_shape, to_rgb
+from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.errors import InputError
-from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, Rig, network_intrinsics
+from autodrive.gpu_check.opencv_reference import opencv_reference
+from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, Rig
 from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
-from autodrive.vision.preprocess import Preprocessor, reduction
+from autodrive.vision.preprocess import Preprocessor
 
 SOURCE = Path(__file__).parent.parent / "engines" / "kernels" / "preprocess.cu"
 RIG = shipped_rig("humanoid")
@@ -65,24 +66,6 @@ def run(host: ctypes.CDLL, items: list, dtype: type) -> np.ndarray:
     return out.astype(np.float64) * PIXEL_STD[0] + PIXEL_MEAN[0]
 
 
-def by_opencv(cam: Camera, pixel_format: PixelFormat, image: np.ndarray) -> np.ndarray:
-    """The same from OpenCV's own parts, whole image, without rounding between them."""
-    n = reduction(cam)
-    rgb = to_rgb(image, pixel_format).astype(np.float32)
-    size = cam.width // n, cam.height // n
-    small = cv2.resize(rgb[: size[1] * n, : size[0] * n], size, interpolation=cv2.INTER_AREA)
-    fx, fy, cx, cy = network_intrinsics(cam)
-    target = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    wanted = (NETWORK_WIDTH, NETWORK_HEIGHT)
-    if cam.model == "equidistant":
-        k = cam.distortion[:4]
-        maps = cv2.fisheye.initUndistortRectifyMap(cam.K, k, np.eye(3), target, wanted, cv2.CV_32FC1)
-    else:
-        maps = cv2.initUndistortRectifyMap(cam.K, cam.distortion, np.eye(3), target, wanted, cv2.CV_32FC1)
-    x, y = ((m + np.float32(0.5)) / n - np.float32(0.5) for m in maps)
-    return cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0).transpose(2, 0, 1)
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(PixelFormat),
@@ -99,7 +82,7 @@ def test_any_image_is_within_one_grey_level_of_opencv(
     image = picture(pixel_format, cam, abs(seed))
     ours = run(host, [(cam, pixel_format, image)], np.float32)[0]
     assert np.isfinite(ours).all()
-    difference = np.abs(ours - by_opencv(cam, pixel_format, image))
+    difference = np.abs(ours - opencv_reference(cam, pixel_format, image))
     assert difference.max() <= 1.0
     assert difference.mean() <= 0.3
 
@@ -114,7 +97,7 @@ def test_cameras_of_different_kinds_in_one_launch_do_not_mix(host: ctypes.CDLL) 
     together = run(host, items, np.float32)
     for item, ours in zip(items, together, strict=True):
         np.testing.assert_array_equal(run(host, [item], np.float32)[0], ours)
-        assert np.abs(ours - by_opencv(*item)).max() <= 1.0
+        assert np.abs(ours - opencv_reference(*item)).max() <= 1.0
 
 
 def test_half_precision_is_the_same_to_its_last_digit(host: ctypes.CDLL) -> None:

@@ -19,7 +19,7 @@ import pytest
 from autodrive.data.export import example_inputs
 from autodrive.errors import EngineError, EnvironmentProblem
 from autodrive.inference import cuda_driver
-from autodrive.inference.engine import load_best, load_engine
+from autodrive.inference.engine import DeviceImages, load_best, load_engine
 from autodrive.inference.manifest import load_manifest
 from autodrive.inference.plan import Recipe, store_plan
 from autodrive.inference.signing import development_key
@@ -66,6 +66,25 @@ def test_outputs_are_those_of_onnxruntime_whatever_came_before(driver: ctypes.CD
     for name, value in kept[0].items():
         np.testing.assert_array_equal(kept[-1][name], value)
     assert driver.fake_captured() - before == 4, "one graph for every change of shapes, none for a frame like the last"
+
+
+def test_images_that_lie_on_the_device_are_used_where_they_lie(driver: ctypes.CDLL) -> None:
+    engine = load_engine(DEFAULT_ENGINE, "tensorrt")
+    assert isinstance(engine, DeviceImages)
+    for cameras, seed in ((4, 1), (8, 2)):
+        inputs = example_inputs(cameras, seed)
+        expected = engine.run(inputs)
+        address = engine.bind_images(cameras)
+        assert address is not None
+        engine.run(example_inputs(cameras, seed + 5))  # something else lies there now
+        ctypes.memmove(address, inputs["images"].ctypes.data, inputs["images"].nbytes)  # this device is the host
+        others = {name: value for name, value in inputs.items() if name != "images"}
+        for name, value in engine.run_bound(others).items():
+            np.testing.assert_array_equal(value, expected[name])
+        with pytest.raises(EngineError, match="takes inputs"):
+            engine.run_bound(inputs)
+    with pytest.raises(EngineError, match="not built for 17"):
+        engine.bind_images(17)
 
 
 def test_everything_is_given_back(driver: ctypes.CDLL) -> None:

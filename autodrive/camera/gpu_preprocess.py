@@ -1,13 +1,13 @@
 """Runs engines/kernels/preprocess.cu on a CUDA device through pycuda, into the engine's own input buffer.
 
-Not run where this was written, for lack of a GPU. Tested there are the kernel's arithmetic (compiled for the host),
-its compilation for every architecture, the structs, and what a machine without a GPU is told.
-test_gpu_preprocess.py runs the rest where there is one.
+Tests without a GPU cover the kernel's arithmetic (compiled for the host), its compilation for every architecture, the
+structs, and what such a machine is told; `make gpu-check` and test_gpu_preprocess.py run the rest where there is one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from autodrive.camera.kernel_camera import BLOCK, kernel_camera, launch_grid, normalisation
 from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.errors import EnvironmentProblem, InputError
+from autodrive.inference.engine import DeviceImages, Engine
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Rig
 
 KERNELS = {np.dtype(np.float32): "preprocess_f32", np.dtype(np.float16): "preprocess_f16"}
@@ -39,7 +40,8 @@ class GpuPreprocessor:
         if np.dtype(dtype) not in KERNELS:
             raise InputError(f"the kernel writes float32 or float16, not {np.dtype(dtype)}")
         shapes = [buffer_shape(f, c.width, c.height) for f, c in zip(formats, rig.cameras, strict=True)]
-        self._cuda, self._kernel = _kernel(source, KERNELS[np.dtype(dtype)])
+        self._cuda, self._context, self._kernel = _kernel(source, KERNELS[np.dtype(dtype)])
+        self._context.push()
         sizes = [int(np.prod(shape)) for shape in shapes]
         starts = np.concatenate([[0], np.cumsum([-(-size // 256) * 256 for size in sizes])])
         self._pinned = self._cuda.pagelocked_empty(int(starts[-1]), np.uint8)
@@ -55,6 +57,8 @@ class GpuPreprocessor:
         self._cameras = self._cuda.to_device(np.stack(cameras).view(np.uint8))
         self._normalisation = self._cuda.to_device(np.atleast_1d(normalisation()).view(np.uint8))
         self._grid = launch_grid(len(cameras))
+        self._stream = self._cuda.Stream()
+        self._context.pop()
 
     def fill(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """Copy images into ``buffers``; raises InputError for another number, shape or type."""
@@ -68,37 +72,76 @@ class GpuPreprocessor:
                 )
             np.copyto(buffer, image)
 
-    def launch(self, output: int, stream: Any) -> None:
-        """Queue copy and kernel on a pycuda ``stream``; ``output`` is the device address of the engine's input.
+    def write(self, output: int) -> None:
+        """Copy ``buffers`` to the device and pre-process them into the engine's input at device address ``output``.
 
-        That is (N, 3, NETWORK_HEIGHT, NETWORK_WIDTH) of ``dtype``. ``buffers`` may be written
-        again when the stream is done.
+        That is (N, 3, NETWORK_HEIGHT, NETWORK_WIDTH) of ``dtype``; it is complete when this returns.
         """
+        self._context.push()  # the thread that works need not be the one that set up
+        try:
+            self.queue_copy(self._stream)
+            self.queue_kernel(output, self._stream)
+            self._stream.synchronize()
+        finally:
+            self._context.pop()
+
+    def queue_copy(self, stream: Any) -> None:
+        """Queue the copy of ``buffers`` on a pycuda stream; they may be written again when it is done."""
         self._cuda.memcpy_htod_async(self._pixels, self._pinned, stream)
+
+    def queue_kernel(self, output: int, stream: Any) -> None:
+        """Queue the kernel on a pycuda stream."""
         pointers = (np.uintp(int(p)) for p in (self._cameras, self._normalisation, output))
         size = np.int32(NETWORK_WIDTH), np.int32(NETWORK_HEIGHT)
         self._kernel(*pointers, *size, grid=self._grid, block=BLOCK, stream=stream)
 
 
-def _kernel(source: Path, name: str) -> tuple[Any, Any]:
-    """pycuda's driver and the function ``name``, compiled for the device of the primary context."""
+class GpuFrontEnd:
+    """Camera images straight into the input of an engine that has one on the GPU; the images are RGB8."""
+
+    def __init__(self, engine: Engine, rig: Rig, source: Path) -> None:
+        """``source`` is preprocess.cu. Raises EnvironmentProblem that says what is missing."""
+        address = engine.bind_images(len(rig.cameras)) if isinstance(engine, DeviceImages) else None
+        if address is None:
+            raise EnvironmentProblem(f"{engine.runtime} takes its images from host memory; the CPU path prepares them")
+        self._address = address
+        self._preprocessor = GpuPreprocessor(rig, [PixelFormat.RGB8] * len(rig.cameras), source)
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Pre-process; raises InputError for another number, shape or type of images."""
+        self._preprocessor.fill(images)
+        self._preprocessor.write(self._address)
+
+
+def _kernel(source: Path, name: str) -> tuple[Any, Any, Any]:
+    """pycuda's driver, the primary context and the function ``name``, compiled for its device."""
     try:
         import pycuda.driver as cuda
 
         cuda.init()
-        import pycuda.autoprimaryctx  # noqa: F401 (TensorRT, onnxruntime and torch use this context too)
-        from pycuda.compiler import SourceModule
+        import pycuda.autoprimaryctx  # TensorRT, onnxruntime and torch use this context too
     except ImportError as error:
         raise EnvironmentProblem(
             f"pre-processing on the GPU needs pycuda and NVIDIA's driver ({error}); without them the CPU path does it"
         ) from error
     except RuntimeError as error:  # pycuda's errors are RuntimeErrors
         raise EnvironmentProblem(f"no CUDA device to pre-process on ({error}); the CPU path does it") from error
+    context = pycuda.autoprimaryctx.context
+    context.push()
     try:
-        options = ["-std=c++17", "-O3"]
-        module = SourceModule(source.read_text(), options=options, no_extern_c=True, include_dirs=[str(source.parent)])
+        return cuda, context, _compile(source).get_function(name)
     except (cuda.CompileError, OSError) as error:
         raise EnvironmentProblem(
             f"{source} does not compile ({error}); is nvcc of the driver's version there?"
         ) from error
-    return cuda, module.get_function(name)
+    finally:
+        context.pop()
+
+
+@cache
+def _compile(source: Path) -> Any:
+    """The kernels for the device of the current context; nvcc takes a second or two, once per process."""
+    from pycuda.compiler import SourceModule
+
+    options = ["-std=c++17", "-O3"]
+    return SourceModule(source.read_text(), options=options, no_extern_c=True, include_dirs=[str(source.parent)])

@@ -28,6 +28,7 @@ from autodrive.data.losses import WEIGHTS, perception_losses, total_loss
 from autodrive.data.replicas import GradientExchange
 from autodrive.data.warm_start import load_exported
 from autodrive.errors import ConfigError
+from autodrive.inference.manifest import read_network
 from autodrive.vision.layout import MEMORY_CHANNELS
 from autodrive.vision.network import VisionNetwork, memory_of
 
@@ -121,7 +122,8 @@ class Trainer:
         """Take the weights of a shipped network."""
         first = TrainingBatches(self.config.sources, self.config.batch_size, self.config.seed, WARM_START_BATCHES)
         batches = (first[k].to(self.device) for k in range(WARM_START_BATCHES))
-        load_exported(manifest, self.network, batches, lambda _, batch: self._forward(batch))
+        _, data = read_network(manifest)
+        load_exported(data, str(manifest), self.network, batches, lambda _, batch: self._forward(batch))
         self.average.load_state_dict(self.network.state_dict())
 
     def step(self, batch: Batch, step: int, done: float) -> dict[str, float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,20 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from autodrive.errors import EngineError
-from autodrive.inference.manifest import read_network
 from autodrive.vision.network import VisionNetwork
 
 PREFIX = "network."
 Forward = Callable[[VisionNetwork, Any], object]
 
 
-def load_exported(manifest_path: Path, network: VisionNetwork, batches: Iterable[Any], forward: Forward) -> None:
-    """Put the weights of an exported network into ``network``; raises EngineError when the file is of another one.
+def load_exported(data: bytes, file: str, network: VisionNetwork, batches: Iterable[Any], forward: Forward) -> None:
+    """Put the weights of an exported network into ``network``; raises EngineError when ``data`` is of another one.
+
+    ``data`` are the bytes of the ONNX file that messages call ``file``.
 
     ``batches`` are real training batches, ``forward(network, batch)`` runs one; their statistics go into the batch
     normalisations. Afterwards the network computes what the file does.
     """
-    _, data = read_network(manifest_path)
     arrays = _read_weights(data)
     folded: dict[nn.BatchNorm2d, Tensor] = {}
     state = network.state_dict()
@@ -40,24 +39,24 @@ def load_exported(manifest_path: Path, network: VisionNetwork, batches: Iterable
             key = f"{name}.{kind}" if name else kind
             if isinstance(module, nn.BatchNorm2d) and key not in arrays:
                 continue  # folded into the convolution before it
-            state[key] = _fitting(arrays, key, tensor, manifest_path)
+            state[key] = _fitting(arrays, key, tensor, file)
         if isinstance(module, nn.BatchNorm2d) and f"{name}.running_mean" in arrays:
             for kind in ("running_mean", "running_var"):
-                state[f"{name}.{kind}"] = _fitting(arrays, f"{name}.{kind}", getattr(module, kind), manifest_path)
+                state[f"{name}.{kind}"] = _fitting(arrays, f"{name}.{kind}", getattr(module, kind), file)
         if isinstance(module, nn.Sequential):
             for (child, conv), (_, norm) in pairwise(module.named_children()):
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     key = f"{name}.{child}.weight_bias"
-                    folded[norm] = _fitting(arrays, key, norm.bias, manifest_path).to(norm.bias.device)
+                    folded[norm] = _fitting(arrays, key, norm.bias, file).to(norm.bias.device)
     network.load_state_dict(state)
     _unfold(network, folded, batches, forward)
 
 
-def _fitting(arrays: dict[str, Tensor], key: str, like: Tensor, path: Path) -> Tensor:
+def _fitting(arrays: dict[str, Tensor], key: str, like: Tensor, file: str) -> Tensor:
     found = arrays.get(key)
     if found is None or found.shape != like.shape:
         got = "nothing" if found is None else f"shape {tuple(found.shape)}"
-        raise EngineError(f"{path}: {key} should have shape {tuple(like.shape)}, found {got}; it is of another network")
+        raise EngineError(f"{file}: {key} should have shape {tuple(like.shape)}, found {got}; it is of another network")
     return found
 
 

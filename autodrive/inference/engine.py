@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from autodrive.errors import EngineError
 from autodrive.inference.manifest import Manifest, TensorSpec, read_network
 
 Tensors = Mapping[str, NDArray[Any]]
+IMAGES = "images"  # the input that pre-processing fills
 GPU_RUNTIMES = ("tensorrt", "tensorrt_rtx")
 RUNTIMES = ("onnxruntime", "torch", *GPU_RUNTIMES)
 AUTO = "auto"
@@ -32,6 +33,20 @@ class Engine(Protocol):
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Compute all outputs; raises EngineError when an input is missing or has another dtype or shape."""
+
+
+@runtime_checkable
+class DeviceImages(Protocol):
+    """An engine that may find its images on the GPU already, where pre-processing wrote them."""
+
+    def bind_images(self, cameras: int) -> int | None:
+        """Device address of the input (cameras, 3, H, W) float32 for the images; None where there is no device.
+
+        It stays valid as long as the engine lives. What is written there must be complete before ``run_bound``.
+        """
+
+    def run_bound(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """``Engine.run`` with the images that lie at ``bind_images``; ``inputs`` are the others."""
 
 
 def load_engine(
@@ -54,7 +69,7 @@ def load_engine(
     if runtime == "torch":
         from autodrive.inference.torch_engine import TorchEngine
 
-        return TorchEngine(manifest_path, manifest, threads)
+        return TorchEngine(data, manifest, threads)
     if runtime in GPU_RUNTIMES:
         from autodrive.inference.tensorrt_load import load_tensorrt
 
@@ -101,14 +116,16 @@ def check_signature(manifest: Manifest, inputs: list[TensorSpec], outputs: list[
                 )
 
 
-def check_inputs(manifest: Manifest, inputs: Tensors) -> None:
-    """Raise EngineError when the inputs of a run do not fit the manifest; a named dimension must agree everywhere."""
-    if inputs.keys() != {spec.name for spec in manifest.inputs}:
-        raise EngineError(
-            f"engine {manifest.name!r} takes inputs {[s.name for s in manifest.inputs]}, got {sorted(inputs)}"
-        )
+def check_inputs(manifest: Manifest, inputs: Tensors, absent: str | None = None) -> None:
+    """Raise EngineError when the inputs of a run do not fit the manifest; a named dimension must agree everywhere.
+
+    ``absent`` is an input that must not be among them.
+    """
+    wanted = [spec for spec in manifest.inputs if spec.name != absent]
+    if inputs.keys() != {spec.name for spec in wanted}:
+        raise EngineError(f"engine {manifest.name!r} takes inputs {[s.name for s in wanted]}, got {sorted(inputs)}")
     sizes: dict[str, int] = {}
-    for spec in manifest.inputs:
+    for spec in wanted:
         value = inputs[spec.name]
         fits = value.dtype == np.dtype(spec.dtype) and value.ndim == len(spec.shape)
         for size, expected in zip(value.shape, spec.shape, strict=False):

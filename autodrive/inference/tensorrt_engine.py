@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from autodrive.errors import EngineError
 from autodrive.inference.cuda_driver import CudaStream
-from autodrive.inference.engine import Tensors, check_inputs, check_signature
+from autodrive.inference.engine import IMAGES, Tensors, check_inputs, check_signature
 from autodrive.inference.manifest import Manifest, TensorSpec
 from autodrive.inference.plan import Recipe
 
@@ -66,7 +66,8 @@ class TensorRtEngine:
             raise EngineError(f"{manifest.file}: no memory on the GPU for {trt.__name__} to run it")
         self._cameras = recipe.cameras
         self._bindings = {spec.name: self._bind(spec) for spec in (*manifest.inputs, *manifest.outputs)}
-        self._graph: tuple[tuple[tuple[int, ...], ...], int] | None = None
+        # the recorded frame, and what it was recorded for: shapes of all inputs, and those that are copied in
+        self._graph: tuple[tuple[dict[str, tuple[int, ...]], tuple[str, ...]], int] | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -81,10 +82,26 @@ class TensorRtEngine:
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Compute all outputs; raises EngineError when the inputs do not fit the manifest or the engine."""
         check_inputs(self._manifest, inputs)
+        return self._run(inputs, {name: value.shape for name, value in inputs.items()})
+
+    def bind_images(self, cameras: int) -> int:
+        """Device address of the input for the images; see ``DeviceImages``."""
+        if not self._cameras[0] <= cameras <= self._cameras[2]:
+            raise EngineError(f"{self._manifest.file}: the engine was not built for {cameras} cameras")
+        return self._bindings[IMAGES].device
+
+    def run_bound(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """As ``run``, with the images that lie at ``bind_images``."""
+        check_inputs(self._manifest, inputs, absent=IMAGES)
+        cameras = len(inputs["intrinsics"])
+        shape = (cameras, *(int(size) for size in self._bindings[IMAGES].spec.shape[1:]))
+        return self._run(inputs, {IMAGES: shape, **{name: value.shape for name, value in inputs.items()}})
+
+    def _run(self, inputs: Tensors, shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
         self._stream.enter()
-        shapes = tuple(inputs[spec.name].shape for spec in self._manifest.inputs)
-        if self._graph is None or self._graph[0] != shapes:
-            self._record(shapes)
+        frame = (shapes, tuple(inputs))
+        if self._graph is None or self._graph[0] != frame:
+            self._record(*frame)
         assert self._graph is not None
         for name, value in inputs.items():
             self._bindings[name].view(value.shape)[...] = value
@@ -107,17 +124,17 @@ class TensorRtEngine:
             raise EngineError(f"{self._manifest.file}: the engine does not take memory for {spec.name!r}")
         return _Binding(spec, device, address, host)
 
-    def _record(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+    def _record(self, shapes: dict[str, tuple[int, ...]], copied: tuple[str, ...]) -> None:
         """Set the shapes of the inputs and record a frame: copies in, network, copies out."""
         self._drop_graph()
-        for spec, shape in zip(self._manifest.inputs, shapes, strict=True):
-            if not self._context.set_input_shape(spec.name, shape):
+        for name, shape in shapes.items():
+            if not self._context.set_input_shape(name, shape):
                 least, _, most = self._cameras
                 raise EngineError(
-                    f"{self._manifest.file}: the engine does not take {spec.name!r} of shape {list(shape)}; it was "
+                    f"{self._manifest.file}: the engine does not take {name!r} of shape {list(shape)}; it was "
                     f"built for {least} to {most} cameras; build another: autodrive engine build --cameras"
                 )
-        sizes = {spec.name: shape for spec, shape in zip(self._manifest.inputs, shapes, strict=True)}
+        sizes = {name: shapes[name] for name in copied}
         self._enqueue(sizes)  # what is done only once may not be recorded
         self._stream.wait()
         self._stream.begin_capture()
@@ -125,10 +142,10 @@ class TensorRtEngine:
             self._enqueue(sizes)
         finally:
             graph = self._stream.end_capture()
-        self._graph = (shapes, graph)
+        self._graph = ((shapes, copied), graph)
 
-    def _enqueue(self, sizes: Mapping[str, tuple[int, ...]]) -> None:
-        for name, shape in sizes.items():
+    def _enqueue(self, copied: Mapping[str, tuple[int, ...]]) -> None:
+        for name, shape in copied.items():
             binding = self._bindings[name]
             self._stream.to_device(binding.device, binding.address, binding.view(shape).nbytes)
         if not self._context.execute_async_v3(self._stream.handle):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autodrive.errors import EngineError, InputError
 from autodrive.geometry import Pose2
-from autodrive.inference.engine import Engine
+from autodrive.inference.engine import IMAGES, DeviceImages, Engine
 from autodrive.rig import Rig, projection, tilted
 from autodrive.scene import EgoState, GroundClass, GroundGrid, ObjectClass, Perception
 from autodrive.vision.coverage import seen_ground
@@ -23,6 +23,10 @@ from autodrive.vision.layout import BOX_CHANNELS, GRID_CELLS
 from autodrive.vision.preprocess import Preprocessor
 from autodrive.vision.sight import one_per_sight
 
+Images = Sequence[NDArray[np.uint8]]
+FrontEnd = Callable[[Images], None]
+Arrays = dict[str, NDArray[Any]]
+Network = Callable[[Arrays], Arrays]
 UNKNOWN_FREE = 0.5
 LEVEL = 1e-3  # rad and m: a body that leans less stands upright
 
@@ -63,10 +67,13 @@ class _View:
 class Perceiver:
     """One rig's perception. Its only state is a short ring of earlier features with the poses they were seen from."""
 
-    def __init__(self, engine: Engine, rig: Rig, config: PerceiverConfig | None = None) -> None:
+    def __init__(
+        self, engine: Engine, rig: Rig, config: PerceiverConfig | None = None, front_end: FrontEnd | None = None
+    ) -> None:
+        """``front_end`` brings images into the engine's own memory, see ``DeviceImages``; None prepares on the CPU."""
         self._engine, self._rig, self._config = engine, rig, config or PerceiverConfig()
         _check_meaning(engine)
-        self._preprocess = Preprocessor(rig)
+        self._run = _bound(engine, front_end) if front_end else _from_host(engine, Preprocessor(rig))
         self._upright = _View.of(rig)
         self._extent = rig.extent.as_array()
         x, y, z = np.mean([camera.position for camera in rig.cameras], axis=0).tolist()
@@ -90,10 +97,10 @@ class Perceiver:
         if ego is not None and not _is_finite(ego):
             raise InputError(f"ego pose at {stamp_ns} ns is not finite: {ego}; check the odometry")
         begin = time.perf_counter()
-        tensors = self._preprocess(images)
+        network = self._run(images)
         prepared = time.perf_counter()
         view = self._view(ego)
-        outputs = self._engine.run(self._inputs(tensors, view, stamp_ns, ego))
+        outputs = network(self._inputs(view, stamp_ns, ego))
         computed = time.perf_counter()
         ground = GroundGrid(self._rig.extent, np.where(view.seen, outputs["ground"][0], self._unknown))
         objects = decode_objects(outputs["heat"][0], outputs["box"][0], self._rig.extent, self._config.decode)
@@ -114,9 +121,8 @@ class Perceiver:
             return self._upright
         return _View.of(tilted(self._rig, ego.roll, ego.pitch, ego.rise))
 
-    def _inputs(
-        self, images: NDArray[np.float32], view: _View, stamp_ns: int, ego: EgoState | None
-    ) -> dict[str, NDArray[Any]]:
+    def _inputs(self, view: _View, stamp_ns: int, ego: EgoState | None) -> Arrays:
+        """All inputs of the network but the images."""
         remembered = self._recall(stamp_ns) if ego is not None else None
         memory, motion, age = self._no_memory, Pose2(0.0, 0.0, 0.0), 0.0
         if remembered is not None and ego is not None:
@@ -124,7 +130,6 @@ class Perceiver:
             motion = remembered.pose.inverse() @ ego.pose
             age = (stamp_ns - remembered.stamp_ns) * 1e-9
         return {
-            "images": images,
             "intrinsics": view.intrinsics,
             "optical_from_base": view.extrinsics,
             "extent": self._extent,
@@ -146,6 +151,28 @@ class Perceiver:
 
     def _remember(self, stamp_ns: int, features: NDArray[np.float32], pose: Pose2) -> None:
         self._ring.append(_Remembered(stamp_ns, features, pose))
+
+
+def _from_host(engine: Engine, preprocess: Preprocessor) -> Callable[[Images], Network]:
+    """Prepares images on the CPU, for a run that hands them over with the other inputs."""
+
+    def prepare(images: Images) -> Network:
+        tensors = preprocess(images)
+        return lambda inputs: engine.run({IMAGES: tensors, **inputs})
+
+    return prepare
+
+
+def _bound(engine: Engine, front_end: FrontEnd) -> Callable[[Images], Network]:
+    """Leaves images where the engine looks for them."""
+    if not isinstance(engine, DeviceImages):
+        raise EngineError(f"engine {engine.manifest.name!r}: {engine.runtime} takes its images from host memory")
+
+    def prepare(images: Images) -> Network:
+        front_end(images)
+        return engine.run_bound
+
+    return prepare
 
 
 def _is_finite(ego: EgoState) -> bool:
