@@ -163,6 +163,13 @@ def test_own_key_from_making_it_to_loading_with_it(shipped: Path, tmp_path: Path
     assert "refused" in capsys.readouterr().out
 
 
+def test_a_private_key_is_not_written_into_a_repository(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(EngineError, match="keep keys outside"):
+        write_private_key(tmp_path / "sub" / "key.pem")
+    assert not (tmp_path / "sub").exists()
+
+
 def test_a_key_is_never_overwritten_and_a_wrong_file_is_not_signed(shipped: Path, tmp_path: Path, capsys) -> None:
     write_private_key(tmp_path / "key.pem")
     before = (tmp_path / "key.pem").read_bytes()

@@ -93,7 +93,13 @@ def is_hex(text: str, length: int) -> bool:
 
 
 def write_private_key(path: Path) -> Ed25519PrivateKey:
-    """Make a new key and write it for its owner alone; raises EngineError when the file is there already."""
+    """Make a new key and write it for its owner alone.
+
+    Raises EngineError when the file is there already, or would lie in a git repository, where keys are published.
+    """
+    repository = next((folder for folder in path.resolve().parents if (folder / ".git").exists()), None)
+    if repository is not None:
+        raise EngineError(f"private key {path}: it would lie in the git repository {repository}; keep keys outside")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True)
