@@ -26,9 +26,10 @@ GOTO, BRING, MIXED = "goto", "bring", "mixed"
 KINDS = (GOTO, BRING, MIXED)
 SEEN_WITHIN_M = 7.0  # ahead, behind and aside of the start: the cameras' grid ends at 8 m
 AWAY_M = 1.8  # what is nearer needs no walk
-EYE_M = 1.2  # what is lower hides nothing
+EYE_M = 1.27  # height of the cameras
 # by so much the nearest must be nearer than the next; people have moved when the robot has understood
 MARGIN_M = {ObjectClass.CONE: 1.0, ObjectClass.PEDESTRIAN: 2.0}
+LINE_POINTS = 150  # of a line of sight: 5 cm apart, thinner than all that stands in a hall
 ROOM_M = 0.35  # around where the robot has to stand
 BACK_M = 0.5  # the robot comes to a table from so far behind
 ON_M = 0.06
@@ -226,20 +227,22 @@ def _alone_of_its_colour(scene: TaskScene, k: int) -> bool:
 
 
 def _seen(scene: TaskScene, k: int) -> bool:
-    """Whether the cameras can see an object from the start."""
+    """Whether the cameras can see the middle of an object from the start, past walls and things that stand still."""
     item = scene.objects[k]
     local = scene.start.inverse().apply(np.array([item.x, item.y]))
     if np.abs(local).max() > SEEN_WITHIN_M:
         return False
-    high = [o for j, o in enumerate(scene.objects) if j != k and o.height > EYE_M and o.label in _THINGS]
-    blocking: list[DetectedObject | Block] = [*scene.walls, *high]
-    line = np.linspace([scene.start.x, scene.start.y], [item.x, item.y], 60)
-    return not any(_crosses(line, block) for block in blocking)
+    line = np.linspace([scene.start.x, scene.start.y, EYE_M], [item.x, item.y, item.z], LINE_POINTS)
+    things = [o for j, o in enumerate(scene.objects) if j != k and o.label in _THINGS]
+    if any(_over(line, wall).any() for wall in scene.walls):
+        return False
+    return not any((_over(line, o) & (np.abs(line[:, 2] - o.z) < o.height / 2)).any() for o in things)
 
 
-def _crosses(line: NDArray[np.float64], block: DetectedObject | Block) -> bool:
-    local = np.abs(Pose2(block.x, block.y, block.yaw).inverse().apply(line))
-    return bool(((local[:, 0] < block.length / 2) & (local[:, 1] < block.width / 2)).any())
+def _over(line: NDArray[np.float64], block: DetectedObject | Block) -> NDArray[np.bool_]:
+    """Which points of a line (N, 3) are above, in or below a block."""
+    local = np.abs(Pose2(block.x, block.y, block.yaw).inverse().apply(line[:, :2]))
+    return np.asarray((local[:, 0] < block.length / 2) & (local[:, 1] < block.width / 2))
 
 
 def _on_floor(item: DetectedObject) -> bool:
