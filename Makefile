@@ -31,8 +31,8 @@ format: setup  ## rewrite the sources as ruff wants them
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-bench: setup  ## where the time of one driving tick goes
-	@$(BIN)/autodrive run car --duration 20 --out $(OUT)/bench --json
+bench: setup  ## every benchmark beside its peer, some five minutes; writes docs/performance.md
+	@$(BIN)/autodrive bench all --page docs/performance.md
 
 evaluate: setup  ## ten unseen seeds for the car, and ten for each kind of the humanoid's tasks; tables and means
 	@$(BIN)/autodrive evaluate car --seeds 101-110 --out $(OUT)/evaluate/car

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from autodrive.errors import ConfigError
@@ -14,7 +15,7 @@ from autodrive_nodes.paths import SHARE
 
 def add_parser(subparsers: Any) -> None:
     """Declare the subcommand."""
-    parser = subparsers.add_parser("bench", help="measure pre-processing or image transport beside its plain peer")
+    parser = subparsers.add_parser("bench", help="measure parts, or everything, beside their plain peers")
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
     preprocess = parts.add_parser("preprocess", help="8 images to the network's input, beside plain OpenCV")
     preprocess.add_argument("--repeats", type=int, default=20, help="frame sets per way (20)")
@@ -23,6 +24,9 @@ def add_parser(subparsers: Any) -> None:
     transport.add_argument("--rate", type=float, default=36.0, help="frames per second (36)")
     transport.add_argument("--frames", type=int, default=180, help="frames per camera (180)")
     transport.set_defaults(run=run_transport)
+    everything = parts.add_parser("all", help="every benchmark, some five minutes, into one page")
+    everything.add_argument("--page", type=Path, default=Path("docs/performance.md"), help="(docs/performance.md)")
+    everything.set_defaults(run=run_all)
     for part in (preprocess, transport):
         part.add_argument("--size", type=int, nargs=2, default=(1280, 960), metavar=("W", "H"), help="(1280 960)")
         part.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -50,6 +54,14 @@ def run_transport(args: argparse.Namespace) -> int:
     lines = [f"  {'':<18} {RING:>10} {PLAIN:>10}"]
     lines += [f"  {key:<18} {result[RING][key]:10.4g} {result[PLAIN][key]:10.4g}" for key in result[RING]]
     return _print(args.json, result, lines)
+
+
+def run_all(args: argparse.Namespace) -> int:
+    """Write the page; its path is the last line on stdout."""
+    from autodrive_nodes.bench_report import write_performance
+
+    sys.stdout.write(f"{write_performance(args.page)}\n")
+    return 0
 
 
 def _check(size: tuple[int, int], **counts: float) -> None:
