@@ -24,8 +24,8 @@ Rows = list[dict[str, Any]]
 INT8 = DEFAULT_ENGINE.with_suffix(".int8.yaml")
 HEAD = """# Performance
 
-Written by `make bench`: every benchmark here, each beside its peer in the same run. Machines are shared and noisy: trust
-the ratios, and read the load before any figure in ms. What a GPU does is in [gpu_report.md](gpu_report.md).
+Written by `make bench`: every benchmark here, each beside its peer in the same run. Machines are shared and noisy:
+trust the ratios, and read the load before any figure in ms. [gpu_report.md](gpu_report.md) has what a GPU does.
 """
 
 

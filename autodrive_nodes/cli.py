@@ -7,9 +7,22 @@ import sys
 from collections.abc import Sequence
 
 from autodrive.errors import AutodriveError
-from autodrive_nodes.commands import bag, bench, calibrate, doctor, engine, evaluate, perceive, replay, run, town, train
+from autodrive_nodes.commands import (
+    bag,
+    bench,
+    calibrate,
+    doctor,
+    engine,
+    evaluate,
+    perceive,
+    regress,
+    replay,
+    run,
+    town,
+    train,
+)
 
-COMMANDS = (run, evaluate, perceive, bag, replay, train, engine, bench, calibrate, town, doctor)
+COMMANDS = (run, evaluate, perceive, bag, replay, regress, train, engine, bench, calibrate, town, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

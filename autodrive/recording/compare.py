@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -17,7 +18,10 @@ from autodrive.recording.frames import stamp_of
 
 @dataclass
 class Change:
-    """A field of a topic that differs: in how many values, first when, and the greatest amount of all."""
+    """A field of a topic that differs: in how many values, first when, and the greatest amount of all.
+
+    ``amounts`` has, for every message in which it differs, the stamp [ns] and the greatest amount.
+    """
 
     topic: str
     field: str
@@ -27,6 +31,7 @@ class Change:
     worst: float
     old: Any
     new: Any
+    amounts: dict[int, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,9 @@ def _note(
     general = "".join(part.partition("]")[2] if k else part for k, part in enumerate(name.split("[")))
     change = found.get((topic, general))
     if change is None:
-        found[topic, general] = Change(topic, name, 1, at_ns, at_ns, amount, old, new)
+        found[topic, general] = Change(topic, name, 1, at_ns, at_ns, amount, old, new, {at_ns: amount})
         return
+    change.amounts[at_ns] = max(amount, change.amounts.get(at_ns, 0.0))
     change.values += 1
     if amount > change.worst:
         change.field, change.worst, change.worst_ns, change.old, change.new = name, amount, at_ns, old, new

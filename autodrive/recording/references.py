@@ -1,0 +1,67 @@
+"""Reference recordings: what stages were told and what they answered, kept to notice when an answer changes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+from autodrive.data.bags import BagReader, typestore
+from autodrive.errors import ConfigError, InputError
+from autodrive.recording.bag_writer import METADATA, BagWriter
+
+
+def find_references(paths: Collection[Path]) -> list[Path]:
+    """The bags among ``paths`` and in folders of bags; raises InputError where there is none."""
+    found = []
+    for path in paths:
+        bags = [path] if (path / METADATA).is_file() else sorted(f.parent for f in path.glob(f"*/{METADATA}"))
+        if not bags:
+            raise InputError(f"{path} is no rosbag2 folder and holds none; make one: autodrive regress --add BAG")
+        found += bags
+    return found
+
+
+def load_tolerances(path: Path) -> dict[str, float]:
+    """Patterns "topic:field" and the amounts that may differ, the first that fits counts; raises ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"tolerances {path} cannot be read: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f'tolerances {path}: expected lines "topic:field": amount')
+    for pattern, amount in content.items():
+        number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+        if not isinstance(pattern, str) or ":" not in pattern or not number or not 0 <= amount < float("inf"):
+            raise ConfigError(f'tolerances {path}: {pattern!r}: {amount!r} is not "topic:field": amount >= 0')
+    return {pattern: float(amount) for pattern, amount in content.items()}
+
+
+def write_reference(
+    target: Path, told: Path, answers: Path, outputs: Collection[str], inputs: Collection[str], latched: Collection[str]
+) -> None:
+    """Write a bag of the ``inputs`` of ``told`` and the ``outputs`` of ``answers``, in order; ``target`` is replaced.
+
+    Both may be the same bag, or ``target`` itself. Raises InputError for a bag that cannot be read.
+    """
+    with BagReader(told) as one, BagReader(answers) as two:
+        types = {t.name: t.type for bag in (one, two) for t in bag.topics() if t.name in {*outputs, *inputs}}
+        items = [*one.serialized(inputs), *two.serialized(outputs)]
+    # the sort is stable: what the stages were told at an instant stays before what they answered
+    items.sort(key=lambda item: item.stamp_ns)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        fresh = Path(folder) / target.name
+        with BagWriter(fresh, types.items(), typestore(), latched=latched) as bag:
+            for item in items:
+                bag.write(item.topic, item.stamp_ns, item.data)
+        old = Path(folder) / "old"
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""``autodrive regress``: do the stages still answer the reference recordings as they did?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from autodrive.files import write_atomic
+from autodrive_nodes.commands.replay import STAGES, Request, replay
+from autodrive_nodes.paths import SHARE
+
+REFERENCES = SHARE / "test" / "references"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("regress", help="replay reference recordings; status 1 where an answer moved")
+    parser.add_argument("bags", type=Path, nargs="*", help="bags or folders of bags (test/references)")
+    parser.add_argument("--out", type=Path, default=Path("out/regress"), help="folder for report.html (out/regress)")
+    parser.add_argument("--tolerances", type=Path, default=REFERENCES / "tolerances.yaml")
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument("--update", action="store_true", help="take today's answers as the new references")
+    change.add_argument(
+        "--add", type=Path, metavar="BAG", help="make a reference of a recorded drive, in test/references"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay all, print and write the report."""
+    from autodrive.data.export import code_revision
+    from autodrive.recording.references import find_references, load_tolerances
+    from autodrive.recording.regression_page import Result, lines, page
+
+    if args.add is not None:
+        name = args.add.resolve().parent.name if args.add.name == "bag" else args.add.name
+        _write(REFERENCES / name, args.add, args.add)
+        sys.stdout.write(f"{REFERENCES / name}\n")
+        return 0
+    tolerances = load_tolerances(args.tolerances)
+    results = []
+    for bag in find_references(args.bags or [REFERENCES]):
+        answers = replay(Request(bag, args.out / bag.name, tolerances=tolerances))
+        results.append(Result(bag.name, answers.frames, answers.seconds, answers.comparison))
+        sys.stdout.write("\n".join(lines(results[-1])) + "\n")
+        if args.update and not answers.equal:
+            _write(bag, bag, args.out / bag.name / "bag")
+            sys.stdout.write("  updated: it holds the answers of this code now\n")
+    write_atomic(args.out / "report.html", page(results, code_revision()).encode())
+    sys.stdout.write(f"{args.out / 'report.html'}\n")
+    return int(not args.update and any(not result.comparison.equal for result in results))
+
+
+def _write(target: Path, told: Path, answers: Path) -> None:
+    from autodrive.data.bags import BagReader
+    from autodrive.recording.references import write_reference
+    from autodrive_nodes.replay_node import topics_of
+
+    with BagReader(told) as bag:
+        outputs, inputs = topics_of(set(STAGES.split(",")), {t.name for t in bag.topics() if t.count})
+    latched = {name for name, topic in {**outputs, **inputs}.items() if topic.latched}
+    write_reference(target, told, answers, outputs.keys(), inputs.keys(), latched)
