@@ -7,7 +7,7 @@ from typing import Any
 
 from autodrive.camera.gpu_preprocess import GpuFrontEnd
 from autodrive.errors import EnvironmentProblem, InputError
-from autodrive.inference.engine import AUTO, DeviceImages, Engine, load_best, load_engine
+from autodrive.inference.engine import AUTO, Engine, load_best, load_engine
 from autodrive.inference.signing import load_trusted_keys
 from autodrive.rig import Rig, load_rig
 from autodrive.transport.ring import RingReader
@@ -51,9 +51,7 @@ class PerceptionNode(StageNode):
         )
 
     def _front_end(self, engine: Engine, rig: Rig) -> GpuFrontEnd | None:
-        """Pre-processing where the engine runs, if it can be."""
-        if not isinstance(engine, DeviceImages):
-            return None
+        """Pre-processing where the engine runs, if it can be; the log says which, and why."""
         try:
             front_end = GpuFrontEnd(engine, rig, PREPROCESS_KERNEL)
         except EnvironmentProblem as problem:

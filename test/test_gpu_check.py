@@ -9,22 +9,14 @@ from pathlib import Path
 
 import pytest
 from fake_samples import fake_sample, shipped_rig
+from gpu import has_gpu
 
 from autodrive.data.sample import save_sample
 from autodrive.errors import EnvironmentProblem, InputError
 from autodrive.gpu_check.engines import check_parity, load_all
 from autodrive.gpu_check.report import Table, failed, write_report
-from autodrive.inference.cuda_driver import find_device
 from autodrive.inference.engine import load_engine
 from autodrive_nodes.paths import DEFAULT_ENGINE
-
-
-def has_gpu() -> bool:
-    try:
-        find_device()
-    except EnvironmentProblem:
-        return False
-    return True
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU: make gpu-check")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_samples import shipped_rig
+from gpu import has_gpu
 
 from autodrive.camera.gpu_preprocess import GpuPreprocessor
 from autodrive.camera.pixel_formats import PixelFormat
@@ -18,20 +21,26 @@ RIG = shipped_rig("humanoid")
 FORMATS = [PixelFormat.RGB8] * len(RIG.cameras)
 
 
-def has_gpu() -> bool:
-    try:
-        import pycuda.driver as cuda
-
-        cuda.init()
-        return bool(cuda.Device.count())
-    except (ImportError, RuntimeError):
-        return False
-
-
 def test_without_a_gpu_it_says_so() -> None:
     if has_gpu():
         pytest.skip("there is a GPU")
     with pytest.raises(EnvironmentProblem, match="CPU path does it"):
+        GpuPreprocessor(RIG, FORMATS, SOURCE)
+
+
+class PycudaError(Exception):
+    """The base of pycuda's errors, which is no RuntimeError, its "RuntimeError" included."""
+
+
+@pytest.mark.parametrize("error", [PycudaError("cuInit failed"), RuntimeError("no context on 0 devices")])
+def test_pycuda_without_a_device_leaves_it_to_the_cpu(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init() -> None:
+        raise error
+
+    driver = types.SimpleNamespace(init=init, Error=PycudaError)
+    monkeypatch.setitem(sys.modules, "pycuda", types.SimpleNamespace(driver=driver))
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    with pytest.raises(EnvironmentProblem, match=f"{error}.*CPU path does it"):
         GpuPreprocessor(RIG, FORMATS, SOURCE)
 
 
@@ -45,8 +54,8 @@ def test_formats_that_do_not_fit_are_refused_before_the_gpu_is_asked() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_the_gpu_gives_what_the_cpu_gives(dtype: type) -> None:
     if not has_gpu():
-        pytest.skip("no GPU with pycuda on this machine: nothing is said about the device")
-    import pycuda.driver as cuda
+        pytest.skip("no GPU on this machine: nothing is said about the device")
+    cuda = pytest.importorskip("pycuda.driver", reason="pip install -r requirements-cuda.txt")
 
     images = [np.random.default_rng(k).integers(0, 256, (160, 320, 3), np.uint8) for k in range(len(RIG.cameras))]
     expected = Preprocessor(RIG)(images)

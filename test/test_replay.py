@@ -1,10 +1,9 @@
-"""A recorded drive played into the real stages over real DDS: the same bytes again, and a changed planner is named."""
+"""A recorded drive played into the real stages over real DDS: the same bytes again, and what moved is named."""
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,25 +37,13 @@ def replay(bag: Path, out: Path, code: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=code, env=environment, capture_output=True, text=True, timeout=200)
 
 
-def test_a_drive_replays_to_the_byte_and_a_changed_planner_is_named(tmp_path: Path) -> None:
+def test_a_drive_replays_to_the_byte(tmp_path: Path) -> None:
     options = Options(town="brook", seed=3, duration_s=2.0, out=str(tmp_path / "drive"))
     with Run(options) as run:
         run.result()
     same = replay(tmp_path / "drive" / "bag", tmp_path / "same", REPOSITORY)
     assert same.returncode == 0 and "identical" in same.stdout, same.stdout + same.stderr
     assert "/planning/trajectory" in same.stdout and "/control/command/control_cmd" in same.stdout
-    changed = tmp_path / "changed"
-    for name in ("autodrive", "autodrive_nodes", "optimus_nodes", "config", "engines"):
-        shutil.copytree(REPOSITORY / name, changed / name)
-    shutil.copy(REPOSITORY / "package.xml", changed)
-    config = changed / "autodrive" / "planning" / "config.py"
-    before = config.read_text()
-    config.write_text(before.replace("lateral_acceleration: float = ", "lateral_acceleration: float = 0.5 * "))
-    assert config.read_text() != before
-    moved = replay(tmp_path / "drive" / "bag", tmp_path / "moved", changed)
-    assert moved.returncode == 1, moved.stdout + moved.stderr
-    assert "/planning/trajectory points[" in moved.stdout and "NOT the same" in moved.stdout
-    assert not any("changed" in line and "/localization/" in line for line in moved.stdout.splitlines())
 
 
 def test_the_greatest_change_is_named_with_its_amount(tmp_path: Path) -> None:

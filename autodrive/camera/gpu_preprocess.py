@@ -6,7 +6,8 @@ structs, and what such a machine is told; `make gpu-check` and test_gpu_preproce
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,15 @@ class GpuPreprocessor:
             raise InputError(f"the kernel writes float32 or float16, not {np.dtype(dtype)}")
         shapes = [buffer_shape(f, c.width, c.height) for f, c in zip(formats, rig.cameras, strict=True)]
         self._cuda, self._context, self._kernel = _kernel(source, KERNELS[np.dtype(dtype)])
-        self._context.push()
+        try:
+            with entered(self._context):
+                self._allocate(rig, formats, shapes)
+        except self._cuda.Error as error:
+            raise EnvironmentProblem(
+                f"the GPU has no room to pre-process in ({error}); the CPU path does it"
+            ) from error
+
+    def _allocate(self, rig: Rig, formats: Sequence[PixelFormat], shapes: Sequence[tuple[int, ...]]) -> None:
         sizes = [int(np.prod(shape)) for shape in shapes]
         starts = np.concatenate([[0], np.cumsum([-(-size // 256) * 256 for size in sizes])])
         self._pinned = self._cuda.pagelocked_empty(int(starts[-1]), np.uint8)
@@ -58,7 +67,6 @@ class GpuPreprocessor:
         self._normalisation = self._cuda.to_device(np.atleast_1d(normalisation()).view(np.uint8))
         self._grid = launch_grid(len(cameras))
         self._stream = self._cuda.Stream()
-        self._context.pop()
 
     def fill(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """Copy images into ``buffers``; raises InputError for another number, shape or type."""
@@ -77,13 +85,10 @@ class GpuPreprocessor:
 
         That is (N, 3, NETWORK_HEIGHT, NETWORK_WIDTH) of ``dtype``; it is complete when this returns.
         """
-        self._context.push()  # the thread that works need not be the one that set up
-        try:
+        with entered(self._context):  # the thread that works need not be the one that set up
             self.queue_copy(self._stream)
             self.queue_kernel(output, self._stream)
             self._stream.synchronize()
-        finally:
-            self._context.pop()
 
     def queue_copy(self, stream: Any) -> None:
         """Queue the copy of ``buffers`` on a pycuda stream; they may be written again when it is done."""
@@ -113,29 +118,36 @@ class GpuFrontEnd:
         self._preprocessor.write(self._address)
 
 
+@contextmanager
+def entered(context: Any) -> Iterator[None]:
+    """Make a context of pycuda's the thread's current one for a while."""
+    context.push()
+    try:
+        yield
+    finally:
+        context.pop()
+
+
 def _kernel(source: Path, name: str) -> tuple[Any, Any, Any]:
     """pycuda's driver, the primary context and the function ``name``, compiled for its device."""
     try:
         import pycuda.driver as cuda
-
-        cuda.init()
-        import pycuda.autoprimaryctx  # TensorRT, onnxruntime and torch use this context too
     except ImportError as error:
         raise EnvironmentProblem(
             f"pre-processing on the GPU needs pycuda and NVIDIA's driver ({error}); without them the CPU path does it"
         ) from error
-    except RuntimeError as error:  # pycuda's errors are RuntimeErrors
-        raise EnvironmentProblem(f"no CUDA device to pre-process on ({error}); the CPU path does it") from error
-    context = pycuda.autoprimaryctx.context
-    context.push()
     try:
-        return cuda, context, _compile(source).get_function(name)
-    except (cuda.CompileError, OSError) as error:
+        cuda.init()
+        from pycuda.autoprimaryctx import context  # TensorRT, onnxruntime and torch use this one too
+    except (cuda.Error, RuntimeError) as error:  # of different kinds: no driver that works, no device
+        raise EnvironmentProblem(f"no CUDA device to pre-process on ({error}); the CPU path does it") from error
+    try:
+        with entered(context):
+            return cuda, context, _compile(source).get_function(name)
+    except (cuda.Error, OSError) as error:
         raise EnvironmentProblem(
             f"{source} does not compile ({error}); is nvcc of the driver's version there?"
         ) from error
-    finally:
-        context.pop()
 
 
 @cache

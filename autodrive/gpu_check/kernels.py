@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autodrive.camera.gpu_preprocess import GpuPreprocessor
+from autodrive.camera.gpu_preprocess import GpuPreprocessor, entered
 from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.gpu_check.opencv_reference import opencv_reference
 from autodrive.gpu_check.report import Table
@@ -64,16 +64,16 @@ def measure_throughput(rig: Rig, source: Path) -> Table:
     """The kernel and its copy beside the CPU path and the floor: each byte that is needed read once, written once."""
     import pycuda.driver as cuda
 
-    context = _enter(rig, source)
-    try:
+    GpuPreprocessor(rig, [PixelFormat.RGB8] * len(rig.cameras), source)  # says what is missing, if anything is
+    from pycuda.autoprimaryctx import context
+
+    with entered(context):
         watch = _Stopwatch(cuda)
         rows = [
             _throughput(watch, rig, source, count, size, dtype)
             for count, size in ((8, (1280, 960)), (4, (640, 400)))
             for dtype in (np.float32, np.float16)
         ]
-    finally:
-        context.pop()
     notes = (
         f"Memory of the card, by copying 1 GiB within it: {watch.bandwidth / 1e9:.0f} GB/s read and written.",
         f"rgb8 with lens distortion; {ROTATED_SETS} sets of images in turn, so that no cache is measured; medians of "
@@ -125,11 +125,10 @@ def _largest_error(camera: Camera, pixel_format: PixelFormat, source: Path, dtyp
 
 def run_kernel(preprocessor: GpuPreprocessor, images: list[NDArray[np.uint8]], dtype: type) -> NDArray[Any]:
     """The network's input (N, 3, NETWORK_HEIGHT, NETWORK_WIDTH) that the device makes of the images."""
-    import pycuda.autoprimaryctx
     import pycuda.driver as cuda
+    from pycuda.autoprimaryctx import context
 
-    pycuda.autoprimaryctx.context.push()
-    try:
+    with entered(context):
         result: NDArray[Any] = np.full((len(images), 3, NETWORK_HEIGHT, NETWORK_WIDTH), np.nan, dtype)
         output = cuda.mem_alloc(result.nbytes)
         cuda.memcpy_htod(output, result)
@@ -138,16 +137,6 @@ def run_kernel(preprocessor: GpuPreprocessor, images: list[NDArray[np.uint8]], d
         cuda.memcpy_dtoh(result, output)
         output.free()
         return result
-    finally:
-        pycuda.autoprimaryctx.context.pop()
-
-
-def _enter(rig: Rig, source: Path) -> Any:
-    GpuPreprocessor(rig, [PixelFormat.RGB8] * len(rig.cameras), source)  # says what is missing, if anything is
-    import pycuda.autoprimaryctx
-
-    pycuda.autoprimaryctx.context.push()
-    return pycuda.autoprimaryctx.context
 
 
 class _Stopwatch:

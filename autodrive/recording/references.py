@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import yaml
 
-from autodrive.data.bags import BagReader, typestore
+from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError, InputError
 from autodrive.recording.bag_writer import METADATA, BagWriter
 
@@ -43,21 +43,25 @@ def load_tolerances(path: Path) -> dict[str, float]:
 
 
 def write_reference(
-    target: Path, told: Path, answers: Path, outputs: Collection[str], inputs: Collection[str], latched: Collection[str]
+    target: Path,
+    told: Path,
+    answers: Path,
+    inputs: Collection[str],
+    outputs: Collection[str],
+    open_bag: Callable[[Path], BagWriter],
 ) -> None:
     """Write a bag of the ``inputs`` of ``told`` and the ``outputs`` of ``answers``, in order; ``target`` is replaced.
 
-    Both may be the same bag, or ``target`` itself. Raises InputError for a bag that cannot be read.
+    Both may be the same bag, or ``target`` itself; ``open_bag`` begins the new. Raises InputError for a damaged bag.
     """
     with BagReader(told) as one, BagReader(answers) as two:
-        types = {t.name: t.type for bag in (one, two) for t in bag.topics() if t.name in {*outputs, *inputs}}
         items = [*one.serialized(inputs), *two.serialized(outputs)]
     # the sort is stable: what the stages were told at an instant stays before what they answered
     items.sort(key=lambda item: item.stamp_ns)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         fresh = Path(folder) / target.name
-        with BagWriter(fresh, types.items(), typestore(), latched=latched) as bag:
+        with open_bag(fresh) as bag:
             for item in items:
                 bag.write(item.topic, item.stamp_ns, item.data)
         old = Path(folder) / "old"

@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
 def _write(target: Path, told: Path, answers: Path) -> None:
     from autodrive.data.bags import BagReader
     from autodrive.recording.references import write_reference
+    from autodrive_nodes.recorder_node import open_bag
     from autodrive_nodes.replay_node import topics_of
 
     with BagReader(told) as bag:
         outputs, inputs = topics_of(set(STAGES.split(",")), {t.name for t in bag.topics() if t.count})
-    latched = {name for name, topic in {**outputs, **inputs}.items() if topic.latched}
-    write_reference(target, told, answers, outputs.keys(), inputs.keys(), latched)
+    write_reference(target, told, answers, inputs, outputs, lambda path: open_bag(path, {**inputs, **outputs}))
