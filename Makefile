@@ -44,10 +44,7 @@ rtx: setup  ## build TensorRT-RTX engines of the shipped network, which needs no
 	@PYTHONPATH=build/rtx $(BIN)/python -m pytest test/test_engine_build.py
 
 gpu-check: setup  ## all that needs a GPU: kernels, runtimes, latency; report in out/gpu (docs/engines.md: what to install)
-	@for rig in car humanoid; do \
-	  $(BIN)/python -m autodrive.data.generate --rig $$rig --towns summit --count 20 --seed 900003 --out $(OUT)/gpu/frames/$$rig; \
-	done
-	@$(BIN)/python -m autodrive.gpu_check --frames $(OUT)/gpu/frames --out $(OUT)/gpu
+	@$(BIN)/python -m autodrive.gpu_check --out $(OUT)/gpu
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

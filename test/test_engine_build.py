@@ -11,12 +11,12 @@ import yaml
 
 from autodrive.errors import EngineError, EnvironmentProblem
 from autodrive.inference import cuda_driver
+from autodrive.inference.build_engine import choose_builder, typed
 from autodrive.inference.manifest import load_manifest, write_manifest
 from autodrive.inference.plan import PORTABLE, Recipe, find_plan, misfit, read_plan, store_plan
 from autodrive.inference.signing import development_key
 from autodrive.inference.tensorrt_build import build_plan
 from autodrive_nodes.cli import main
-from autodrive_nodes.commands.engine_build import choose_builder, typed
 from autodrive_nodes.paths import DEFAULT_ENGINE
 
 RECIPE = Recipe("vision", "ab" * 32, "tensorrt", "10.3.0", "8.7", platform.machine(), "fp16", (2, 8, 16))

@@ -18,6 +18,7 @@ import pytest
 
 from autodrive.data.export import example_inputs
 from autodrive.errors import EngineError, EnvironmentProblem
+from autodrive.gpu_check.engines import load_all
 from autodrive.inference import cuda_driver
 from autodrive.inference.engine import DeviceImages, load_best, load_engine
 from autodrive.inference.manifest import load_manifest
@@ -85,6 +86,17 @@ def test_images_that_lie_on_the_device_are_used_where_they_lie(driver: ctypes.CD
             engine.run_bound(inputs)
     with pytest.raises(EngineError, match="not built for 17"):
         engine.bind_images(17)
+
+
+def test_the_gpu_check_takes_built_engines_and_names_what_breaks(driver: ctypes.CDLL, tmp_path: Path) -> None:
+    device, cache = cuda_driver.find_device(), tmp_path / "check"
+    store_plan(cache / "fp32", RECIPE, PLAN, development_key())
+    loaded = load_all(DEFAULT_ENGINE, device, 1, cache)
+    assert [engine.runtime for engine in loaded.engines[1:]] == ["tensorrt 10.3.0 fp32 on Host pretending"]
+    assert len(loaded.broken) == 1 and "tensorrt: AttributeError" in loaded.broken[0], "the fake one cannot build"
+    store_plan(cache / "fp16", replace(RECIPE, precision="fp16"), PLAN, development_key())
+    loaded = load_all(DEFAULT_ENGINE, device, 1, cache)
+    assert not loaded.broken and loaded.engines[2].runtime == "tensorrt 10.3.0 fp16 on Host pretending"
 
 
 def test_everything_is_given_back(driver: ctypes.CDLL) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import subprocess
@@ -11,10 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autodrive.errors import EnvironmentProblem
-from autodrive.gpu_check import engines, kernels
+from autodrive.errors import AutodriveError
+from autodrive.gpu_check import engines, kernels, memory
+from autodrive.gpu_check.frames import ensure_frames
 from autodrive.gpu_check.report import Table, failed, write_report
-from autodrive.inference.cuda_driver import find_device
+from autodrive.inference.cuda_driver import Device, find_device
+from autodrive.inference.manifest import load_manifest
 from autodrive.rig import load_rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,25 +27,27 @@ THREADS = 4
 
 
 def main() -> int:
-    """Returns 0 when all passed, 1 when something failed, 2 without a GPU."""
+    """Returns 0 when all passed, 1 when something failed, 2 without a GPU or a network: nothing was checked then."""
     parser = argparse.ArgumentParser(prog="python -m autodrive.gpu_check", description=__doc__)
     parser.add_argument("--engine", type=Path, default=ROOT / "engines" / "vision.yaml")
-    parser.add_argument("--frames", type=Path, required=True, help="folder with car/ and humanoid/ of labelled samples")
+    parser.add_argument("--frames", type=Path, help="folder with car/ and humanoid/ of samples (default: made in OUT)")
     parser.add_argument("--out", type=Path, required=True, help="folder for gpu_report.md and gpu_report.json")
     args = parser.parse_args()
     try:
         device = find_device()
-    except EnvironmentProblem as problem:
+        about = _what(args.engine)
+    except AutodriveError as problem:
         sys.stderr.write(f"gpu-check: {problem}; nothing was checked and no figure is given\n")
         return 2
-    heading = {"card": f"{device.name}, capability {device.capability}", **_versions()}
-    tables = _run_parts(args.engine, args.frames, args.out, heading)
+    heading = {"card": f"{device.name}, capability {device.capability}", **_versions(), **about}
+    tables = _run_parts(device, args.engine, args.frames or args.out / "frames", args.out, heading)
     sys.stdout.write((args.out / "gpu_report.md").read_text())
     return int(any(table.passed is False for table in tables))
 
 
-def _run_parts(engine: Path, frames: Path, out: Path, heading: dict[str, str]) -> list[Table]:
-    rigs = [load_rig(ROOT / "config" / "rigs" / f"{name}.yaml") for name in RIGS]
+def _run_parts(device: Device, engine: Path, frames: Path, out: Path, heading: dict[str, str]) -> list[Table]:
+    rig_files = [ROOT / "config" / "rigs" / f"{name}.yaml" for name in RIGS]
+    rigs = [load_rig(file) for file in rig_files]
     tables: list[Table] = []
 
     def part(title: str, work: Callable[[], Table]) -> None:
@@ -55,17 +60,26 @@ def _run_parts(engine: Path, frames: Path, out: Path, heading: dict[str, str]) -
         write_report(out, heading, tables)
 
     part("Pre-processing kernel against OpenCV", lambda: kernels.check_against_opencv(rigs[0], KERNEL))
+    part(memory.TITLE, lambda: memory.check_memory(rig_files[0], KERNEL))
     part("Throughput of the pre-processing kernel", lambda: kernels.measure_throughput(rigs[0], KERNEL))
     try:
-        loaded, reasons = engines.load_all(engine, THREADS)
+        loaded = engines.load_all(engine, device, THREADS, out / "engines")
     except Exception as error:
         tables.append(failed("Loading the runtimes", error))
         write_report(out, heading, tables)
         return tables
-    part("Runtimes against onnxruntime", lambda: engines.check_parity(loaded, reasons, rigs, frames))
-    part("Latency of the network", lambda: engines.measure_latency(loaded))
-    part("Whole chain, images to objects", lambda: engines.measure_chain(loaded, rigs[0], KERNEL))
+    part("Runtimes against onnxruntime", lambda: engines.check_parity(loaded, rigs, ensure_frames(frames, RIGS)))
+    part("Latency of the network", lambda: engines.measure_latency(loaded.engines))
+    part("Whole chain, images to objects", lambda: engines.measure_chain(loaded.engines, rigs[0], KERNEL))
+    part("Page-locked images to outputs", lambda: engines.measure_device_path(loaded.engines, rigs[0], KERNEL))
     return tables
+
+
+def _what(engine: Path) -> dict[str, str]:
+    return {
+        "network": load_manifest(engine).sha256,
+        "command": " ".join(("python -m autodrive.gpu_check", *sys.argv[1:])),
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -75,7 +89,7 @@ def _versions() -> dict[str, str]:
         "driver": _first_line("nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"),
         "nvcc": _last_line("nvcc", "--version"),
         "torch": torch.__version__,
-        "python": f"{platform.python_version()} on {platform.machine()}",
+        "python": f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autodrive.camera.gpu_preprocess import GpuFrontEnd
+from autodrive.camera.gpu_preprocess import GpuFrontEnd, GpuPreprocessor
+from autodrive.camera.pixel_formats import PixelFormat
 from autodrive.data.compare_engines import compare_engines
 from autodrive.data.dataset import list_samples
 from autodrive.data.export import example_inputs
 from autodrive.data.sample import load_sample
-from autodrive.errors import EngineError, EnvironmentProblem, InputError
-from autodrive.gpu_check.kernels import random_images, ring_of_cameras
+from autodrive.errors import EnvironmentProblem, InputError
+from autodrive.gpu_check.kernels import LENSES, random_images, ring_of_cameras
 from autodrive.gpu_check.report import Table
-from autodrive.inference.engine import GPU_RUNTIMES, Engine, load_engine
+from autodrive.inference.build_engine import CAMERAS, build_engine
+from autodrive.inference.cuda_driver import Device
+from autodrive.inference.engine import IMAGES, DeviceImages, Engine, load_engine
 from autodrive.inference.manifest import read_network
+from autodrive.inference.plan import RTX_CAPABILITIES
+from autodrive.inference.signing import development_key
+from autodrive.inference.tensorrt_load import load_tensorrt
 from autodrive.inference.timing import time_in_turns
 from autodrive.inference.torch_engine import TorchEngine
 from autodrive.rig import Rig
@@ -30,39 +38,66 @@ LEAST_COSINE = 0.999
 MOST_AP_POINTS_LOST = 1.0
 CAMERA_COUNTS = (2, 4, 8)
 ROUNDS = 100
+BUILD_TARGETS = {"tensorrt": "host", "tensorrt_rtx": "rtx"}
 WARM_UP = 5
 
 
-def load_all(manifest: Path, threads: int) -> tuple[list[Engine], list[str]]:
-    """onnxruntime on the CPU first, then every runtime that computes on the GPU here, and why others do not.
+@dataclass(frozen=True)
+class Loaded:
+    """``engines``: onnxruntime on the CPU first, then all that compute on the GPU here.
 
-    Raises EnvironmentProblem when none does.
+    ``left_out``: why others cannot be here; ``broken``: what should work on this card and did not.
+    """
+
+    engines: tuple[Engine, ...]
+    left_out: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+
+def load_all(manifest: Path, device: Device, threads: int, cache: Path) -> Loaded:
+    """Every runtime in float32 and float16; TensorRT's engines are built for this card and kept in ``cache``.
+
+    Raises EnvironmentProblem when none computes on the GPU.
     """
     stated, data = read_network(manifest)
     engines: list[Engine] = [load_engine(manifest, threads=threads)]
-    reasons = []
+    left_out, broken = [], []
     if torch.cuda.is_available():
         engines += [TorchEngine(data, stated, threads, half) for half in (False, True)]
     else:
-        reasons.append(f"Left out: torch {torch.__version__} sees no GPU; the pinned one is built for CPUs")
-    for runtime in GPU_RUNTIMES:
+        left_out.append(f"Left out: torch {torch.__version__} sees no GPU; the pinned one is built for CPUs")
+    for runtime, target in BUILD_TARGETS.items():
+        if reason := _absent(runtime, device):
+            left_out.append(f"Left out: {reason}")
+            continue
         try:
-            engines.append(load_engine(manifest, runtime))
-        except EngineError as error:
-            reasons.append(f"Left out: {error}")
+            for precision in ("fp32", "fp16"):
+                build_engine(manifest, target, precision, CAMERAS, cache / precision, development_key())
+                engines.append(load_tensorrt(runtime, stated, cache=cache / precision))
+        except Exception as error:  # the other runtimes still have something to show
+            broken.append(f"Broken: {runtime}: {type(error).__name__}: {error}")
     if len(engines) == 1:
-        raise EnvironmentProblem("; ".join(("no runtime computes on this GPU", *reasons)))
-    return engines, reasons
+        raise EnvironmentProblem("; ".join(("no runtime computes on this GPU", *left_out, *broken)))
+    return Loaded(tuple(engines), tuple(left_out), tuple(broken))
 
 
-def check_parity(engines: Sequence[Engine], reasons: Sequence[str], rigs: Sequence[Rig], frames: Path) -> Table:
+def _absent(runtime: str, device: Device) -> str:
+    """Why a runtime cannot be expected to work here; empty when it can."""
+    if runtime == "tensorrt_rtx" and device.capability not in RTX_CAPABILITIES:
+        return f"{runtime} is for capabilities {', '.join(RTX_CAPABILITIES)}, this card has {device.capability}"
+    if importlib.util.find_spec(runtime) is None:
+        return f"{runtime} is not installed; docs/engines.md says how"
+    return ""
+
+
+def check_parity(loaded: Loaded, rigs: Sequence[Rig], frames: Path) -> Table:
     """Lowest cosine of every output and the precision of what is decoded, on labelled frames."""
-    reference, *candidates = engines
+    reference, *candidates = loaded.engines
     rows: list[dict[str, Any]] = []
     for rig in rigs:
         files = list_samples(frames / rig.name)
         if not files:
-            raise InputError(f"{frames / rig.name} holds no frames; `make gpu-check` makes them")
+            raise InputError(f"{frames / rig.name} holds no frames")
         for candidate in candidates:
             result = compare_engines(reference, candidate, rig, (load_sample(file) for file in files))
             lowest = {f"cosine {name}": round(value, 6) for name, value in result.cosine.items()}
@@ -77,7 +112,7 @@ def check_parity(engines: Sequence[Engine], reasons: Sequence[str], rigs: Sequen
                 }
             )
     # where there was no truth, points are NaN and say nothing; outputs that are not finite have a cosine of NaN
-    passed = not any(
+    passed = not loaded.broken and not any(
         row["AP points lost"] > MOST_AP_POINTS_LOST
         or not all(value >= LEAST_COSINE for name, value in row.items() if name.startswith("cosine"))
         for row in rows
@@ -85,7 +120,8 @@ def check_parity(engines: Sequence[Engine], reasons: Sequence[str], rigs: Sequen
     notes = (
         f"Reference: {reference.runtime}, float32, on the CPU. Frames of an unseen town, with memory.",
         f"Wanted: cosine at least {LEAST_COSINE}, at most {MOST_AP_POINTS_LOST} AP points lost.",
-        *reasons,
+        *loaded.left_out,
+        *loaded.broken,
     )
     return Table("Runtimes against onnxruntime", tuple(rows), passed, notes)
 
@@ -106,13 +142,15 @@ def measure_chain(engines: Sequence[Engine], rig: Rig, source: Path) -> Table:
     """Camera images of the host to decoded objects: all on the CPU, network on the GPU, both on the GPU."""
     rows = []
     cpu, gpu = engines[0], engines[1]
-    for count, size in ((4, (640, 400)), (8, (1280, 960))):
-        ring = ring_of_cameras(rig, count, *size, (-0.25, 0.08, 0.001, -0.0005, -0.01))
+    for count, size, ring in _rings(rig):
         images = random_images(ring, 1)
         ways = {
             f"CPU, then {cpu.runtime}": Perceiver(cpu, ring),
             f"CPU, then {gpu.runtime}": Perceiver(gpu, ring),
-            f"kernel, then {gpu.runtime}": Perceiver(gpu, ring, front_end=GpuFrontEnd(gpu, ring, source)),
+            **{
+                f"kernel, then {engine.runtime}": Perceiver(engine, ring, front_end=GpuFrontEnd(engine, ring, source))
+                for engine in engines[1:]
+            },
         }
         times = _in_turns([_frame(perceiver, images) for perceiver in ways.values()])
         reference = float(np.median(times[0]))
@@ -120,6 +158,40 @@ def measure_chain(engines: Sequence[Engine], rig: Rig, source: Path) -> Table:
             rows.append({"cameras": f"{count} x {size[0]}x{size[1]}", "way": name, **_milliseconds(taken, reference)})
     note = "Pre-processing, network and decoding of random images through the Perceiver that the node runs, in turns."
     return Table("Whole chain, images to objects", tuple(rows), None, (note,))
+
+
+def measure_device_path(engines: Sequence[Engine], rig: Rig, source: Path) -> Table:
+    """Camera images in page-locked memory, where a driver may write them, to the network's outputs on the host."""
+    rows = []
+    for count, size, ring in _rings(rig):
+        times = _in_turns([_device_frame(engine, ring, source) for engine in engines[1:]])
+        reference = float(np.median(times[0]))
+        for engine, taken in zip(engines[1:], times, strict=True):
+            way = {"cameras": f"{count} x {size[0]}x{size[1]}", "runtime": engine.runtime}
+            rows.append({**way, **_milliseconds(taken, reference)})
+    note = "Copy into the card, kernel, network, all outputs copied out; nothing is decoded. In turns."
+    return Table("Page-locked images to outputs", tuple(rows), None, (note,))
+
+
+def _device_frame(engine: Engine, ring: Rig, source: Path) -> Callable[[], object]:
+    cameras = len(ring.cameras)
+    assert isinstance(engine, DeviceImages)
+    address = engine.bind_images(cameras)
+    assert address is not None
+    preprocessor = GpuPreprocessor(ring, [PixelFormat.RGB8] * cameras, source)
+    preprocessor.fill(random_images(ring, 1))
+    others = {name: value for name, value in example_inputs(cameras).items() if name != IMAGES}
+
+    def frame() -> None:
+        preprocessor.write(address)
+        engine.run_bound(others)
+
+    return frame
+
+
+def _rings(rig: Rig) -> Iterator[tuple[int, tuple[int, int], Rig]]:
+    for count, size in ((4, (640, 400)), (8, (1280, 960))):
+        yield count, size, ring_of_cameras(rig, count, *size, LENSES["plumb_bob"][1])
 
 
 def _frame(perceiver: Perceiver, images: list[NDArray[np.uint8]]) -> Callable[[], object]:

@@ -112,12 +112,31 @@ def _sized(camera: Camera, width: int, height: int, focal: float) -> Camera:
     return replace(camera, width=width, height=height, K=K, distortion=np.zeros(0), model="plumb_bob")
 
 
-def _largest_error(camera: Camera, pixel_format: PixelFormat, source: Path, dtype: type, seed: int) -> float:
-    rig = Rig("check", (camera,), _EXTENT_OF_NOTHING)
+def run_all(rig: Rig, source: Path) -> int:
+    """Every camera with every pixel format once in float32; returns how many pairs that were."""
+    pairs = list(itertools.product(_cameras(rig), PixelFormat))
+    for number, (camera, pixel_format) in enumerate(pairs):
+        _seen(camera, pixel_format, _random_image(camera, pixel_format, number), source, np.float32)
+    return len(pairs)
+
+
+def _random_image(camera: Camera, pixel_format: PixelFormat, seed: int) -> NDArray[np.uint8]:
     shape = buffer_shape(pixel_format, camera.width, camera.height)
-    image = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    preprocessor = GpuPreprocessor(rig, [pixel_format], source, dtype)
-    got = run_kernel(preprocessor, [image], dtype)[0].astype(np.float64) * PIXEL_STD[0] + PIXEL_MEAN[0]
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def _seen(
+    camera: Camera, pixel_format: PixelFormat, image: NDArray[np.uint8], source: Path, dtype: type
+) -> NDArray[Any]:
+    """The network's input (3, NETWORK_HEIGHT, NETWORK_WIDTH) that the device makes of an image."""
+    preprocessor = GpuPreprocessor(Rig("check", (camera,), _EXTENT_OF_NOTHING), [pixel_format], source, dtype)
+    result: NDArray[Any] = run_kernel(preprocessor, [image], dtype)[0]
+    return result
+
+
+def _largest_error(camera: Camera, pixel_format: PixelFormat, source: Path, dtype: type, seed: int) -> float:
+    image = _random_image(camera, pixel_format, seed)
+    got = _seen(camera, pixel_format, image, source, dtype).astype(np.float64) * PIXEL_STD[0] + PIXEL_MEAN[0]
     difference = np.abs(got - opencv_reference(camera, pixel_format, image))
     # NaN, which poisons what is not written, must not pass
     return float(difference.max()) if np.isfinite(difference).all() else float("inf")

@@ -13,7 +13,10 @@ from autodrive.files import write_atomic
 
 @dataclass(frozen=True)
 class Table:
-    """What one part found. ``passed`` is None where a part only measures; ``notes`` are sentences below the table."""
+    """What one part found. ``passed`` is None where a part only measures, or, without rows, could not be done.
+
+    ``notes`` are sentences below the table.
+    """
 
     title: str
     rows: tuple[Mapping[str, Any], ...]
@@ -21,8 +24,10 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def verdict(self) -> str:
-        """One word."""
-        return "measured" if self.passed is None else "PASS" if self.passed else "FAIL"
+        """In a word or two."""
+        if self.passed is None:
+            return "measured" if self.rows else "not done"
+        return "PASS" if self.passed else "FAIL"
 
 
 def failed(title: str, error: BaseException) -> Table:

@@ -20,7 +20,7 @@ from autodrive.inference.signing import Signature, load_trusted_keys, sign, veri
 
 PRECISIONS = ("fp16", "fp32", "int8")  # in the order in which a built one is preferred
 PORTABLE = "portable"  # TensorRT-RTX's default: one engine for every card from capability 8.0 on that it supports
-_RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0", "12.1")
+RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0", "12.1")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def misfit(recipe: Recipe, version: str, capability: str) -> str:
         return f"was built by version {recipe.version}, here is {version}"
     if recipe.machine != platform.machine():
         return f"was built for {recipe.machine}, this is {platform.machine()}"
-    fits = capability in _RTX_CAPABILITIES if recipe.capability == PORTABLE else capability == recipe.capability
+    fits = capability in RTX_CAPABILITIES if recipe.capability == PORTABLE else capability == recipe.capability
     return "" if fits else f"was built for compute capability {recipe.capability}, this GPU has {capability}"
 
 
