@@ -61,8 +61,8 @@ def test_comes_to_stand_at_the_goal(x: float, y: float, yaw: float, gain: float,
     goal = Pose2(x, y, yaw)
     assert run(body, goal).done
     error = goal.inverse() @ body.pose
-    assert math.hypot(error.x, error.y) < 0.02
-    assert abs(error.yaw) < math.radians(3)
+    assert math.hypot(error.x, error.y) < 0.04
+    assert abs(error.yaw) < math.radians(4)
 
 
 def test_never_faster_than_allowed() -> None:

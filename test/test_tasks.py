@@ -153,12 +153,44 @@ def test_a_refusal_is_told_and_moves_nothing() -> None:
 
 
 def test_what_is_not_found_at_first_is_looked_for_a_moment() -> None:
-    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)})
+    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)}, (TABLE, PERSON))
     puppet.run(1.0, "go")
     assert puppet.executive.report.state == "running"
     puppet.run(3.0)
     assert puppet.executive.report.state == "refused"
     assert len(puppet.scenes) > 10, "asked again at every frame"
+
+
+class Nearsighted(Puppet):
+    """Tells the colours of what stands on the table only from near."""
+
+    def _answer(self, outcome: Outcome, scene: Scene) -> Outcome:
+        super()._answer(outcome, scene)
+        far = math.dist((self.pose.x, self.pose.y), (BOX.x, BOX.y)) > 2.0
+        return Question("two grey boxes?", (2,)) if far else outcome
+
+
+def test_before_it_asks_which_of_two_far_boxes_it_looks_from_nearer() -> None:
+    puppet = Nearsighted({"go": grounded(Step(StepKind.GOTO, place=at(2)))})
+    puppet.run(4.0, "go")
+    assert puppet.executive.report.says == "I cannot tell from here and look from nearer"
+    assert puppet.executive.report.mentions == (("what I look at", (2,)),), "said before it moves"
+    puppet.run(16.0)
+    assert puppet.executive.report.state == "done"
+
+
+def test_what_stays_unclear_is_asked_after_one_look_and_stop_ends_the_look() -> None:
+    puppet = Puppet({"go": Question("which one?", (2,)), "stop": STOP})
+    puppet.run(25.0, "go")
+    assert puppet.executive.report.state == "question"
+    there = puppet.pose
+    assert math.dist((there.x, there.y), (BOX.x, BOX.y)) < 2.0
+    again = Puppet({"go": Question("which one?", (2,)), "stop": STOP})
+    again.run(4.5, "go")
+    again.run(0.1, "stop")
+    before = again.pose
+    again.run(3.0)
+    assert again.executive.report.state == "halted" and again.pose == before != Pose2(0.0, 0.0, 0.0)
 
 
 def test_stop_halts_in_the_same_frame_and_a_new_instruction_lifts_it() -> None:

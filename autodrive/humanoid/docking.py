@@ -1,7 +1,7 @@
 """Walking the last steps to a pose: coarse by feedback, then single paces whose length is planned, then standing.
 
 While a humanoid walks, its torso sways by centimetres and the policy has an offset of its own, so feedback alone does
-not end within two centimetres. But one pace of a fixed duration from stand to stand moves the body by
+not end within a few centimetres. But one pace of a fixed duration from stand to stand moves the body by
 ``gain * command + offset`` very repeatably. Each pace corrects the offset for the next.
 """
 
@@ -38,8 +38,8 @@ class DockConfig:
 
     max_speed: float = 0.15
     max_yaw_rate: float = 0.3
-    tolerance_m: float = 0.017
-    tolerance_rad: float = 0.03
+    tolerance_m: float = 0.035
+    tolerance_rad: float = 0.06
     pace_s: float = 1.0
     max_command: tuple[float, float, float] = (0.25, 0.29, 0.3)  # inside the envelope: the gate stops what is not
     pace_gain: tuple[float, float, float] = (0.68, 0.53, 0.76)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +23,14 @@ from autodrive.language.model import (
     Refusal,
     Relation,
     Scene,
+    SceneObject,
     Step,
     StepKind,
 )
 from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.handling import PickUp, PutDown, Touch
 from autodrive.tasks.memory import SceneMemory
-from autodrive.tasks.walking import Follow, GoTo, LookAt, Wait
+from autodrive.tasks.walking import Follow, GoTo, Inspect, LookAt, Wait
 from autodrive.tasks.wish import REST, Behaviour, TaskState, View, Wish
 from autodrive.vision.appearance import Colour
 
@@ -36,6 +38,8 @@ Understand = Callable[[str, Scene, Context], Outcome]
 Maker = Callable[[View], Behaviour]
 
 LOOK_AROUND_S = 3.0  # what is not found may still have to be seen or its colour be made sure of
+# colours of boxes farther than this are often mistaken; one look does for all that stands around one spot
+CLEAR_M, ONE_LOOK_M, MOST_LOOKS = 2.6, 1.5, 2
 HANDLING_IDS = 10  # one behaviour of the hands uses up to so many task ids
 IDLE, RUNNING, DONE, FAILED, ASKING, REFUSED, HALTED = (
     *("idle", "running", "done", "failed", "question", "refused"),
@@ -81,6 +85,8 @@ class Executive:
         self._held: int | None = None
         self._held_size = (0.16, 0.16, 0.16)
         self._asked: tuple[str, float] | None = None  # text and since when its meaning is looked for
+        self._looking: Inspect | None = None  # what is understood only from nearer
+        self._looked: list[tuple[float, float]] = []  # places that were looked at for the asked text
         self._task_id = 0
         self._halt = False
         self.report = Report("", IDLE, "I wait for an instruction")
@@ -100,9 +106,9 @@ class Executive:
         self._carry(ego, arms)
         view = View(now_s, ego, arms, self.memory.find, self.memory.objects(), self._home)
         for text in texts:
-            self._asked = text, now_s
+            self._asked, self._looking, self._looked = (text, now_s), None, []
             self._hear(view)
-        if not texts and self._asked is not None:
+        if not texts and self._asked is not None and self._looking is None:
             self._hear(view)
         wish = self._act(view)
         holding = arms is not None and arms.holding
@@ -140,6 +146,9 @@ class Executive:
             if self.report.text != text:
                 self.report = Report(text, RUNNING, "I look for it")
             return
+        if unsure and (item := self._worth_a_look(outcome, view)) is not None:
+            self._look_closer(text, item)
+            return
         self._asked = None
         self._context = outcome.context
         if isinstance(outcome, Question):
@@ -149,6 +158,34 @@ class Executive:
             self.report = Report(text, REFUSED, outcome.reason)
         else:
             self._begin(text, outcome, view)
+
+    def _worth_a_look(self, outcome: Outcome, view: View) -> SceneObject | None:
+        """What to see from nearer before asking back or giving up: boxes, whose colours are mistaken from afar.
+
+        A question among things of different colours is no matter of colours.
+        """
+        pose = view.ego.pose
+        if isinstance(outcome, Question):
+            items = [item for item in map(view.find, outcome.candidates) if item is not None]
+            items = items if len({item.colour for item in items}) <= 1 else []
+        else:
+            items = list(view.objects)
+        far = [
+            (math.dist((item.x, item.y), (pose.x, pose.y)), item.track_id)
+            for item in items
+            if item.label == ObjectClass.BOX
+            and all(math.dist((item.x, item.y), spot) > ONE_LOOK_M for spot in self._looked)
+        ]
+        far = [(distance, track_id) for distance, track_id in far if distance > CLEAR_M]
+        return view.find(min(far)[1]) if far and len(self._looked) < MOST_LOOKS else None
+
+    def _look_closer(self, text: str, item: SceneObject) -> None:
+        self._end_all()
+        self._halt = False
+        self._looked.append((item.x, item.y))
+        self._looking = Inspect(item.track_id, self._holding_task())
+        says = "I cannot tell from here and look from nearer"
+        self.report = Report(text, RUNNING, says, mentions=(("what I look at", (item.track_id,)),))
 
     def _begin(self, text: str, grounded: Grounded, view: View) -> None:
         self._end_all()
@@ -167,6 +204,11 @@ class Executive:
 
     def _act(self, view: View) -> Wish:
         """The present behaviour's wish; the next one's from the next frame on."""
+        if self._looking is not None and self._asked is not None:
+            wish = self._looking.step(view)
+            if wish.done:
+                self._looking, self._asked = None, (self._asked[0], view.now_s)
+            return wish
         if self._at >= len(self._steps):
             return self._idle(view)
         if self._makers is None:

@@ -17,6 +17,7 @@ MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
 FOLLOW_M = 1.3
 LOST_S = 4.0
 STUCK_S = 30.0
+INSPECT_GAP_M, INSPECT_S = 1.1, 25.0  # from a thing, or from the table that it stands on
 PROGRESS_M = 0.15
 # who comes no nearer for so long has come as near as there is room, if it is as near as this
 SETTLE_FOR_S, SETTLE_FOR_M, SETTLE_FOR_RAD = 5.0, 0.55, 0.5
@@ -77,6 +78,27 @@ class GoTo:
             return
         if (goal := place_pose(self._place, view)) is not None:
             self._goal, self._seen = goal, seen
+
+
+class Inspect:
+    """Walk to where something can be seen well; done when there, or when it takes too long."""
+
+    def __init__(self, target: int, arms: ArmTask = REST) -> None:
+        self._target, self._arms = target, arms
+        self._goal: Pose2 | None = None
+        self._since: float | None = None
+        self._arrival = Arrival()
+
+    def step(self, view: View) -> Wish:
+        """Never fails: what was seen on the way is worth something too."""
+        self._since = view.now_s if self._since is None else self._since
+        item = view.find(self._target)
+        if self._goal is None and item is not None:
+            self._goal = stand_before(item, view.objects, view.ego.pose, INSPECT_GAP_M)
+        if self._goal is None or view.now_s - self._since > INSPECT_S:
+            return Wish("look closer", arms=self._arms, done=True)
+        arrived, stuck = self._arrival.judge(view, self._goal)
+        return Wish("look closer", goal=self._goal, arms=self._arms, done=arrived or bool(stuck))
 
 
 class LookAt:
