@@ -156,4 +156,5 @@ def _compile(source: Path) -> Any:
     from pycuda.compiler import SourceModule
 
     options = ["-std=c++17", "-O3"]
-    return SourceModule(source.read_text(), options=options, no_extern_c=True, include_dirs=[str(source.parent)])
+    beside = str(source.resolve().parent)  # nvcc works in another folder
+    return SourceModule(source.read_text(), options=options, no_extern_c=True, include_dirs=[beside])
