@@ -385,3 +385,18 @@ def test_understanding_is_given_what_the_robot_remembers() -> None:
     assert {o.track_id for o in scene.objects} == {1, 2, 3, 4}
     assert scene.home == Pose2(0.0, 0.0, 0.0)
     assert isinstance(Context(), Context)
+
+
+def test_what_stands_on_a_table_stands_at_its_height_and_as_it_was_mostly_seen() -> None:
+    memory = SceneMemory()
+    low = replace(BOX, z=0.90, yaw=0.3)
+    for k in range(20):
+        seen = replace(low, yaw=1.2) if k % 5 == 4 else low  # now and then turned otherwise
+        memory.update(0.1 * k, Pose2(2.2, 0.0, 0.0), (TABLE, seen), {})
+    item = memory.find(2)
+    assert item is not None
+    assert abs(item.bottom - TABLE.height) < 0.01, "the table says it better than one look"
+    assert abs(item.yaw - 0.3) < 0.25
+    memory.update(2.0, Pose2(2.2, 0.0, 0.0), (TABLE, replace(low, z=1.5)), {})
+    held = memory.find(2)
+    assert held is not None and held.z == pytest.approx(1.5), "in the air it is where it is seen"

@@ -6,6 +6,7 @@ below its cameras, must not.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from autodrive.geometry import Array, Pose2
+from autodrive.geometry import Array, Pose2, distance_to_box
 from autodrive.language.model import SceneObject
 from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
 from autodrive.tasks.triangulation import Triangulation
@@ -25,8 +26,10 @@ PERSON_FORGOTTEN_S = 3.0
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 CERTAIN_WITHIN_M = (1.0, 4.0)
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
+SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
 SIZES_KEPT = 100  # frames
+STANDS_ON_M, TOP_STD_M = 0.25, 0.015  # what ends so near to a table's top stands on it, which says its height well
 SPARE_IDS = 1_000_000  # from here on: things whose track once showed something else
 
 
@@ -40,20 +43,30 @@ class _Known:
     votes: dict[str, float] = field(default_factory=dict)
     sights: Triangulation = field(default_factory=Triangulation)
     sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
+    axes: deque[complex] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
 
     def see(self, track: TrackedObject, now_s: float) -> None:
         """Take over what a track says of it now."""
         self.track, self.seen_s, self.missed_s = track, now_s, 0.0
         self.sizes.append((track.length, track.width, track.height))
+        self.axes.append(cmath.exp(2j * track.yaw))
+
+    def yaw(self) -> float:
+        """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
+        return self.track.yaw if self.track.label in ROAD_USERS else cmath.phase(sum(self.axes)) / 2
 
     def size(self) -> tuple[float, float, float]:
         """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
         length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
         return length, width, height
 
-    def place(self) -> Array:
-        """Centre (3,) in map, from the network and the lines of sight."""
-        return self.sights.place(np.array([self.track.x, self.track.y, self.track.z]))
+    def place(self, top: float | None = None) -> Array:
+        """Centre (3,) in map, from the network, the lines of sight, and the height ``top`` that it stands at."""
+        prior = np.array([self.track.x, self.track.y, self.track.z])
+        if top is None:
+            return self.sights.place(prior)
+        prior[2] = top + self.size()[2] / 2
+        return self.sights.place(prior, TOP_STD_M)
 
     def colour(self) -> tuple[str | None, float]:
         total = sum(self.votes.values())
@@ -121,8 +134,24 @@ class SceneMemory:
     def _object(self, item: int) -> SceneObject:
         known = self._known[item]
         t, (name, confidence) = known.track, known.colour()
+        x, y, z = known.place(self._top_below(known)).tolist()
+        return SceneObject(item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence)
+
+    def _top_below(self, known: _Known) -> float | None:
+        """Height of the table that a box stands on."""
+        if known.track.label != ObjectClass.BOX:
+            return None
         x, y, z = known.place().tolist()
-        return SceneObject(item, t.label, x, y, z, t.yaw, *known.size(), t.vx, t.vy, name, confidence)
+        bottom = z - known.size()[2] / 2
+        tops = [
+            table.track.z + table.size()[2] / 2
+            for table in self._known.values()
+            if table.track.label == ObjectClass.TABLE
+            and distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) < SLACK_M
+        ]
+        return min(
+            (top for top in tops if abs(bottom - top) < STANDS_ON_M), key=lambda t: abs(bottom - t), default=None
+        )
 
     def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
         item = self._id_of_track.get(track.track_id)

@@ -38,11 +38,11 @@ class Triangulation:
         self._matrix = FADES * self._matrix + across
         self._vector = FADES * self._vector + across @ eye
 
-    def place(self, prior: Array) -> Array:
-        """Best place (3,) in map, given the network's (3,)."""
+    def place(self, prior: Array, height_std_m: float = PRIOR_STD_M[2]) -> Array:
+        """Best place (3,) in map, given the network's (3,) and how well its height is known."""
         if not self._matrix.any():  # most things have no sights, and every frame asks for all of them
             return prior
-        weight = np.diag(1.0 / np.square(PRIOR_STD_M))
+        weight = np.diag(1.0 / np.square([*PRIOR_STD_M[:2], height_std_m]))
         place = np.asarray(np.linalg.solve(self._matrix + weight, self._vector + weight @ prior), np.float64)
         near = float(np.linalg.norm(place - prior)) < TRUSTED_M
         return place if near or float(np.linalg.eigvalsh(self._matrix)[0]) > SURE_PER_M2 else prior
