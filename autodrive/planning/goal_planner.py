@@ -19,6 +19,7 @@ from autodrive.planning.obstacles import is_static
 from autodrive.planning.occupancy import STANDING, Floor, OccupancyConfig, OccupancyMemory
 from autodrive.planning.people import who_is_in_the_way
 from autodrive.planning.planner import Planner
+from autodrive.planning.selection import BLOCKED
 from autodrive.planning.walking import walking_config
 from autodrive.scene import EgoState, Forecast, GroundGrid, ObjectClass, Route, TrackedObject, Trajectory
 
@@ -47,10 +48,13 @@ class GoalPlannerConfig:
     look_ahead_m: float = 0.4
     strayed_m: float = 0.45
     check_ahead_m: float = 3.5
+    check_near_m: float = 1.0
+    closed_s: float = 1.0  # a route that is closed further off is given up after so long
     check_from_m: float = 0.4
     reroute_s: float = 0.5
     retry_s: float = 1.5
     patience_s: float = 2.0
+    squeeze_after_s: float = 0.6
     boxes_m: float = 2.5  # what stands further away is the ground's business alone
     held_m: float = 0.65  # boxes this near are the ones in the hands while carrying
     speed_share: float = 0.4  # of a new speed estimate; gait shakes it
@@ -73,6 +77,8 @@ class GoalPlanner:
         self._from_behind = False  # the goal has no room to turn: it is stepped up to
         self._retreat: Pose2 | None = None
         self._waiting_since_ns: int | None = None
+        self._blocked_ns: int | None = None  # since when the planner finds no room
+        self._closed_ns: int | None = None  # since when the floor of the route is not free further off
         self._speed = 0.0
         self._targets: tuple[TrackedObject, ...] = ()
 
@@ -116,7 +122,7 @@ class GoalPlanner:
         return track.label == ObjectClass.BOX and distance < self.config.held_m
 
     def _forget(self) -> None:
-        self._goal = self._end = self._retreat = self.route = self._waiting_since_ns = None
+        self._goal = self._end = self._retreat = self.route = self._waiting_since_ns = self._blocked_ns = None
         self._arrived = self._there = self._turning = self._from_behind = False
 
     def _take(self, goal: Pose2, carrying: bool) -> None:
@@ -203,7 +209,23 @@ class GoalPlanner:
         state = replace(ego, speed=self._speed * max(math.cos(error), 0.0))
         plan = self._planner.plan(state, self._relevant(ego, forecasts), floor.ground(ego.pose), None)
         self._observe_waiting(ego, plan)
-        return plan
+        if plan.reason != BLOCKED:
+            self._blocked_ns = None
+            return plan
+        self._blocked_ns = ego.stamp_ns if self._blocked_ns is None else self._blocked_ns
+        return self._squeeze(ego, forecasts, floor) or plan
+
+    def _squeeze(self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor) -> Trajectory | None:
+        """Where the planner finds no room for a walking body, and the floor has it: a few steps along the route."""
+        assert self._blocked_ns is not None
+        blocked_s = (ego.stamp_ns - self._blocked_ns) * 1e-9
+        if blocked_s < self.config.squeeze_after_s or self._speed > self.config.step_from_speed:
+            return None
+        x, y = self._ahead(ego)
+        ahead = Pose2(x, y, math.atan2(y - ego.pose.y, x - ego.pose.x))
+        if _distance(ego.pose, ahead) < self.config.arrived_m or not _line_is_free(floor, ego.pose, ahead):
+            return None
+        return self._step(ego, ahead, forecasts, "steps along the route")
 
     def _relevant(self, ego: EgoState, forecasts: tuple[Forecast, ...]) -> tuple[Forecast, ...]:
         """Who may move, and of what stands only what is near: the rest is in the free ground."""
@@ -252,9 +274,19 @@ class GoalPlanner:
         if float(gap.min()) > config.strayed_m:
             return "strayed"
         step = float(np.hypot(*(points[1] - points[0]))) if len(points) > 1 else 0.1
-        first, last = (self._index + round(m / max(step, 0.01)) for m in (config.check_from_m, config.check_ahead_m))
-        if not floor.passable_at(points[first:last], config.occupancy.tight_radius).all():
-            return "blocked"
+        first, near_end, last = (
+            self._index + round(m / max(step, 0.01))
+            for m in (config.check_from_m, config.check_near_m, config.check_ahead_m)
+        )
+        passable = floor.passable_at(points[first:last], config.occupancy.tight_radius)
+        if passable.all():
+            self._closed_ns = None
+        else:
+            # what the floor far off is seen to be flickers, and every other route begins with a turn
+            self._closed_ns = ego.stamp_ns if self._closed_ns is None else self._closed_ns
+            closed_s = (ego.stamp_ns - self._closed_ns) * 1e-9
+            if closed_s >= config.closed_s or not passable[: near_end - first].all():
+                return "blocked"
         waiting_s = 0.0 if self._waiting_since_ns is None else (ego.stamp_ns - self._waiting_since_ns) * 1e-9
         return "waited" if waiting_s > config.patience_s and age_s > config.patience_s else ""
 
@@ -266,6 +298,7 @@ class GoalPlanner:
             ego.stamp_ns,
             0,
         )
+        self._closed_ns = None
         points = self.route.points
         if not self.route.found:
             return
@@ -286,14 +319,19 @@ class GoalPlanner:
 
     def _heading_of_route(self, ego: EgoState) -> float:
         """Direction from the body to where the route is a little ahead of it."""
+        x, y = self._ahead(ego)
+        if math.hypot(x - ego.pose.x, y - ego.pose.y) < 0.1:
+            return ego.pose.yaw
+        return math.atan2(y - ego.pose.y, x - ego.pose.x)
+
+    def _ahead(self, ego: EgoState) -> tuple[float, float]:
+        """Where the route is a little ahead of the body."""
         assert self.route is not None
         points = self.route.points
         near = points[self._index : self._index + 20]
         at = self._index + int(np.argmin(np.hypot(near[:, 0] - ego.pose.x, near[:, 1] - ego.pose.y)))
         x, y = points[min(at + round(self.config.look_ahead_m / 0.1), len(points) - 1)]
-        if math.hypot(x - ego.pose.x, y - ego.pose.y) < 0.1:
-            return ego.pose.yaw
-        return math.atan2(y - ego.pose.y, x - ego.pose.x)
+        return float(x), float(y)
 
     def _turn_to(self, ego: EgoState, heading: float, floor: Floor, forecasts: tuple[Forecast, ...]) -> Trajectory:
         """Turn on the spot, after a step back where that gives the room for it."""

@@ -18,6 +18,8 @@ NEAR_SAMPLES = 30
 EMERGENCY_PRICE = 5.0
 INFEASIBLE = 1e6
 
+BLOCKED = "stop: blocked"  # why a plan stands: what is in the way stands too
+
 
 def choose(
     result: Evaluation,
@@ -86,7 +88,7 @@ def reason_of(
     if rules.stop < np.inf and end_s > rules.stop - config.reason_reach:
         return rules.reason
     if end_s > static_stop[choice.path] - config.reason_reach:
-        return "stop: blocked"
+        return BLOCKED
     if end_s > goal_s - config.reason_reach:
         return "goal"
     if paths.returns_at[choice.path] > paths.s[0]:

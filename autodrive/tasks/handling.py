@@ -12,7 +12,7 @@ from dataclasses import replace
 from autodrive.geometry import Pose2
 from autodrive.humanoid.arm_config import ArmsConfig
 from autodrive.humanoid.arm_task import ArmTask, BoxPose
-from autodrive.humanoid.stance import Upright, reachable, stance
+from autodrive.humanoid.stance import MAX_ACROSS_M, Upright, reachable, stance
 from autodrive.language.model import SceneObject
 from autodrive.scene import ObjectClass
 from autodrive.tasks.places import standing_around, support_of
@@ -103,6 +103,8 @@ class PickUp:
         item = view.find(self.target)
         if item is None:
             return Wish("lost", failed="I do not see the box any more")
+        # it was found to be small enough before it was agreed to; from near it may look larger than it is
+        item = replace(item, length=min(item.length, MAX_ACROSS_M), width=min(item.width, MAX_ACROSS_M))
         table = support_of(item, view.objects)
         if self._way.phase == "approach":
             self._way.near = (self.target,) if table is None else (self.target, table.track_id)
