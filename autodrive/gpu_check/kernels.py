@@ -62,9 +62,8 @@ def check_against_opencv(rig: Rig, source: Path) -> Table:
 
 def measure_throughput(rig: Rig, source: Path) -> Table:
     """The kernel and its copy beside the CPU path and the floor: each byte that is needed read once, written once."""
-    import pycuda.driver as cuda
-
     GpuPreprocessor(rig, [PixelFormat.RGB8] * len(rig.cameras), source)  # says what is missing, if anything is
+    import pycuda.driver as cuda
     from pycuda.autoprimaryctx import context
 
     with entered(context):
