@@ -18,15 +18,18 @@ import cv2
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
+from std_srvs.srv import Trigger as KeepMoment
 
 from autodrive.data.bags import typestore
 from autodrive.errors import ConfigError, EnvironmentProblem, InputError
 from autodrive.recording.bag_writer import BagWriter
 from autodrive.recording.spool import Spool
+from autodrive.recording.triggers import make_triggers
 from autodrive.rig import Rig, load_rig
 from autodrive.transport.ring import RingReader
 from autodrive_nodes import contracts, frame_set, messages
 from autodrive_nodes.contracts import Topic
+from autodrive_nodes.moments import Moments
 from autodrive_nodes.stage_node import StageNode
 
 DEPTH = 2000  # messages that may wait while the disk is slow; a lockstep graph sends about 20 per tick
@@ -38,7 +41,8 @@ _TIME = struct.Struct("<iI")  # Clock's only field, behind the four bytes of the
 class RecorderNode(StageNode):
     """Writes OUT/bag; one that was interrupted has no metadata.yaml, and `autodrive bag repair` finishes it."""
 
-    defaults = {"rig": "", "out": ""}  # noqa: RUF012
+    # the reasons for which moments are kept (autodrive/recording/triggers.py)
+    defaults = {"rig": "", "out": "", "triggers": ["hard_braking", "disagreement", "operator_button"]}  # noqa: RUF012
 
     def setup(self) -> None:
         """Open the bag and subscribe to every recorded topic."""
@@ -52,7 +56,11 @@ class RecorderNode(StageNode):
         self._without_clock = False
         self._early: list[tuple[str, bytes]] = []  # came before the first /clock
         topics = recorded_topics(rig)
-        self._spool: Spool | None = Spool(open_bag(Path(self.value("out")) / "bag", topics))
+        out = Path(self.value("out"))
+        self._spool: Spool | None = Spool(open_bag(out / "bag", topics))
+        triggers = make_triggers([name for name in self.value("triggers") if name])
+        self._moments = Moments(out / "moments", triggers, lambda path: open_bag(path, topics))
+        self.create_service(KeepMoment, "~/keep_moment", self._on_keep_moment)
         self._said_lost = 0
         self._preview = self.say(contracts.FRONT_PREVIEW)
         for name, topic in topics.items():
@@ -74,6 +82,7 @@ class RecorderNode(StageNode):
         self._without_clock = True
         self._flush()
         spool.close()
+        self._moments.close()
         self._spool = None
         if spool.problem:
             self.get_logger().error(f"recording: {spool.problem}")
@@ -103,6 +112,13 @@ class RecorderNode(StageNode):
     def _write(self, name: str, stamp_ns: int, data: bytes) -> None:
         if self._spool is not None:
             self._spool.put(name, stamp_ns, data)
+            if fired := self._moments.put(name, stamp_ns, data):
+                self.get_logger().info(f"a moment worth keeping at {stamp_ns * 1e-9:.1f} s: {fired}")
+
+    def _on_keep_moment(self, _: KeepMoment.Request, response: KeepMoment.Response) -> KeepMoment.Response:
+        response.success = bool(self._moments.press(self._clock_ns or time.time_ns()))
+        response.message = "kept" if response.success else "not kept: one is being kept, or no trigger is set"
+        return response
 
     def _look_at_disk(self) -> None:
         """Say once why writing ended, and every second in which messages were lost how many."""

@@ -38,11 +38,15 @@ class Spool:
             self._waiting.append((topic, stamp_ns, data))
             self._bytes += len(data)
 
-    def close(self) -> None:
-        """Write what waits and finish the bag."""
+    def end(self) -> None:
+        """Take nothing more; what waits is written and the bag finished meanwhile."""
         with self._change:
             self._ending = True
             self._change.notify()
+
+    def close(self) -> None:
+        """Write what waits and finish the bag."""
+        self.end()
         self._thread.join()
 
     def _run(self) -> None:
