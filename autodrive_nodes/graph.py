@@ -48,7 +48,8 @@ class Options:
     """What a user may choose when starting a system.
 
     ``world`` is "module:Class" of an autodrive.sim.world.World ("": the body's own); ``parameters`` a ROS parameter
-    file that goes before ``config/nodes.yaml``. The humanoid has ``robot``, a name in config/robots, ``say``, what it
+    file that goes before ``config/nodes.yaml``; ``runtime`` is what runs the engine ("": as the parameter files say).
+    The humanoid has ``robot``, a name in config/robots, ``say``, what it
     is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts). A replay has
     ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
     ``rate``, how many times faster than it was (0: as fast as the stages answer).
@@ -61,6 +62,7 @@ class Options:
     duration_s: float = 60.0
     mode: str = "lockstep"
     engine: str = str(DEFAULT_ENGINE)
+    runtime: str = ""
     rig: str = str(RIGS / "car.yaml")
     out: str = ""
     record: bool = True
@@ -127,9 +129,10 @@ def _node(o: Options, name: str, factory: str, **parameters: Any) -> NodeSpec:
 
 
 def _vision(o: Options, *, images: str) -> tuple[NodeSpec, ...]:
+    runtime = {"runtime": o.runtime} if o.runtime else {}
     return (
         _node(o, "camera_ingestion", "camera_ingestion_node:CameraIngestionNode", rig=o.rig, source=images),
-        _node(o, "perception", "perception_node:PerceptionNode", rig=o.rig, engine=o.engine),
+        _node(o, "perception", "perception_node:PerceptionNode", rig=o.rig, engine=o.engine, **runtime),
     )
 
 

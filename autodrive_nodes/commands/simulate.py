@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from autodrive.errors import AutodriveError
 from autodrive.files import write_json
+from autodrive.inference.engine import AUTO, RUNTIMES
 from autodrive.report import Report, build_report
 from autodrive_nodes.paths import DEFAULT_ENGINE
 
@@ -57,6 +58,7 @@ def add_common_options(parser: argparse.ArgumentParser, body: Body) -> None:
     parser.add_argument("--duration", type=float, default=body.duration_s, help=most)
     parser.add_argument("--mode", choices=("lockstep", "realtime"), default="lockstep")
     parser.add_argument("--engine", type=Path, default=DEFAULT_ENGINE, help="manifest of the network to act with")
+    parser.add_argument("--runtime", choices=(*RUNTIMES, AUTO), default="onnxruntime", help="what runs the network")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
 
 
@@ -81,6 +83,7 @@ def simulate(body: Body, args: argparse.Namespace, seed: int, out: Path) -> dict
         mode=args.mode,
         out=str(out.resolve()),
         engine=str(args.engine.resolve()),
+        runtime=args.runtime,
         **episode.options,
     )
     started = time.monotonic()
@@ -97,7 +100,7 @@ def simulate(body: Body, args: argparse.Namespace, seed: int, out: Path) -> dict
         seed=seed,
         mode=args.mode,
         wall_seconds=time.monotonic() - started,
-        engine={"file": manifest.file, "sha256": manifest.sha256, "runtime": "onnxruntime"},
+        engine={"file": manifest.file, "sha256": manifest.sha256, "runtime": args.runtime},
         result=result,
         required=body.required,
         **episode.where,
