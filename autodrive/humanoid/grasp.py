@@ -20,6 +20,7 @@ from autodrive.humanoid.stance import out_of_reach
 GRIP_N = 18.0
 LIFT_MPS = 0.10
 BESIDE_M = 0.09  # between a palm and the box before closing and after opening
+DOCKED_WITHIN_M = 0.04  # a body that has docked may be off by so much
 _LOST_S = 0.25
 _LOST_SHARE = 0.35  # of the grip: less than that on a palm means that nothing is there
 _LOST_GAP_M = 0.035
@@ -70,7 +71,7 @@ def not_yet(sense: Sense, task: ArmTask, box: BoxPose) -> str:
     """Why the hands must not go to the box now; "" when they may."""
     if task.docked is False:
         return "the body is still on its way"
-    if reason := out_of_reach(box, sense.body, sense.config):
+    if reason := out_of_reach(box, sense.body, sense.config, DOCKED_WITHIN_M):
         return reason
     return "" if sense.still else "the body moves"
 

@@ -13,6 +13,7 @@ from autodrive.humanoid.arm_config import ArmsConfig
 
 MIN_ACROSS_M, MAX_ACROSS_M = 0.09, 0.32
 MAX_HEIGHT_M = 0.36
+EDGE_DOUBT_M = 0.06  # a table's edge is not known better: a box that seems out of reach by less is tried
 _FREE_M = 0.1  # between the body and the side of something large
 _RUN_M = 0.5  # a stance is stepped up to from so far behind it
 _ROOM_M, _CROWDED = 0.5, 3.0  # free around there, and the price of each metre that is missing
@@ -59,8 +60,8 @@ def across_and_depth(box: Upright, body: Pose2) -> tuple[float, float, float]:
     return across, depth, wrap_angle(turn - quarters * math.pi / 2)
 
 
-def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig) -> str:
-    """Why both palms cannot take the box from where the body stands; "" when they can."""
+def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig, slack_m: float = 0.0) -> str:
+    """Why both palms cannot take the box from where the body stands; "" when they can, give or take ``slack_m``."""
     x, y = body.inverse().apply(np.array([box.x, box.y]))
     across, _, _ = across_and_depth(box, body)
     if not MIN_ACROSS_M <= across <= MAX_ACROSS_M:
@@ -70,11 +71,11 @@ def out_of_reach(box: Upright, body: Pose2, config: ArmsConfig) -> str:
     if not config.reach_z[0] <= box.z <= config.reach_z[1]:
         low, high = config.reach_z
         return f"the box's middle is at a height of {box.z:.2f} m, hands reach {low} to {high} m"
-    if x > config.reach_x[1]:
+    if x > config.reach_x[1] + slack_m:
         return f"the box is {x:.2f} m ahead, hands reach {config.reach_x[1]} m"
-    if x < config.reach_x[0]:
+    if x < config.reach_x[0] - slack_m:
         return f"the box is {x:.2f} m ahead, too near: hands work from {config.reach_x[0]} m on"
-    if abs(y) > config.reach_y:
+    if abs(y) > config.reach_y + slack_m:
         return f"the box is {abs(y):.2f} m to the {'left' if y > 0 else 'right'}, hands reach {config.reach_y} m aside"
     return ""
 
@@ -104,8 +105,10 @@ def stance(
     options = []
     for k in range(4):
         yaw = wrap_angle(table.yaw + k * math.pi / 2)
-        edge = _edge_distance(box, table, yaw)
-        away = max(config.stand_off, edge + config.belly)
+        away = _edge_distance(box, table, yaw) + config.belly
+        if 0.0 < away - config.reach_x[1] < EDGE_DOUBT_M:
+            away = config.reach_x[1]
+        away = max(config.stand_off, away)
         _, _, turn = across_and_depth(box, Pose2(0.0, 0.0, yaw))
         cost = 4.0 * max(0.0, away - config.stand_off) + 0.1 * abs(turn)
         place = _before(box, yaw, away)
