@@ -62,6 +62,7 @@ class Puppet:
         self.status: ArmStatus | None = None
         self.holding = False
         self.drops = False
+        self.loses_at_s = math.inf  # what is held
         self.states: list[TaskState] = []
         self._arm_s = 0.0
         self.run(0.9)  # what is seen is believed after a moment
@@ -96,6 +97,8 @@ class Puppet:
         reached = task.box is None or math.dist((task.box.x, task.box.y), (self.pose.x, self.pose.y)) < 0.55
         done = self._arm_s > 1.0 and reached
         failed = "it slipped" if self.drops and task.kind == "pick" and done else ""
+        if task.kind == "hold" and self.stamp_ns * 1e-9 > self.loses_at_s:
+            failed, self.holding = "it is gone", False
         if done and not failed and task.kind in ("pick", "place"):
             self.holding = task.kind == "pick"
         self.status = ArmStatus(
@@ -203,6 +206,17 @@ def test_stop_halts_in_the_same_frame_and_a_new_instruction_lifts_it() -> None:
     assert puppet.pose == before
     puppet.run(10.0, "go")
     assert puppet.executive.report.state == "done" and not puppet.states[-1].halt
+
+
+def test_what_is_lost_on_the_way_is_said_and_not_brought() -> None:
+    puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, Place(PlaceKind.HOME)))})
+    puppet.run(4.0, "bring")
+    while not puppet.holding:
+        puppet.run(0.1)
+    puppet.loses_at_s = puppet.stamp_ns * 1e-9 + 4.0
+    puppet.run(30.0)
+    assert puppet.executive.report.state == "failed"
+    assert "lost it on the way" in puppet.executive.report.says and "it is gone" in puppet.executive.report.says
 
 
 def test_bringing_lifts_carries_and_sets_down() -> None:

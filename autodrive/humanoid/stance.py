@@ -13,7 +13,7 @@ from autodrive.humanoid.arm_config import ArmsConfig
 
 MIN_ACROSS_M, MAX_ACROSS_M = 0.09, 0.32
 MAX_HEIGHT_M = 0.36
-EDGE_DOUBT_M = 0.06  # a table's edge is not known better: a box that seems out of reach by less is tried
+EDGE_DOUBT_M = 0.10  # a table's edge is not known better: a box that seems out of reach by less is tried
 _FREE_M = 0.1  # between the body and the side of something large
 _RUN_M = 0.5  # a stance is stepped up to from so far behind it
 _ROOM_M, _CROWDED = 0.5, 3.0  # free around there, and the price of each metre that is missing

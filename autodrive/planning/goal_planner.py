@@ -29,6 +29,10 @@ class GoalPlannerConfig:
     """Tolerances and reaches of walking to a goal. SI units, radians."""
 
     limits: ManoeuvreLimits = field(default_factory=ManoeuvreLimits)
+    # a grip does not stand what the legs do: manipulation.md
+    carrying_limits: ManoeuvreLimits = field(
+        default_factory=lambda: ManoeuvreLimits(yaw_rate=0.45, yaw_acceleration=0.8)
+    )
     occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
     arrived_m: float = 0.08
     left_m: float = 0.15  # who has arrived stays so within this
@@ -148,7 +152,7 @@ class GoalPlanner:
         error = abs(wrap_angle(end.yaw - ego.pose.yaw))
         self._arrived = error < (config.left_rad if self._arrived else config.arrived_rad)
         if not self._arrived:
-            return turn(ego, end.yaw, config.limits, "turn at the goal")
+            return turn(ego, end.yaw, self._limits, "turn at the goal")
         short = self.route is not None and self.route.shortfall_m > 0.0
         return stand(ego, self.route.reason if short and self.route is not None else "goal")
 
@@ -175,7 +179,7 @@ class GoalPlanner:
         return self._step(ego, replace_yaw(end, end.yaw if facing else ego.pose.yaw), forecasts, "steps to the goal")
 
     def _step(self, ego: EgoState, goal: Pose2, forecasts: tuple[Forecast, ...], reason: str) -> Trajectory:
-        plan = step_to(ego, goal, self.config.limits, reason)
+        plan = step_to(ego, goal, self._limits, reason)
         who = who_is_in_the_way(ego, plan, forecasts, self._planner.config)
         return plan if who is None else stand(ego, f"yield to track {who}")
 
@@ -191,7 +195,7 @@ class GoalPlanner:
                 if abs(wrap_angle(aim.yaw - ego.pose.yaw)) < config.arrived_rad:
                     # ``_steps`` would have gone on from here
                     return stand(ego, "no room for the last steps")
-                return turn(ego, aim.yaw, config.limits, "turn before the goal")
+                return turn(ego, aim.yaw, self._limits, "turn before the goal")
             slow = self._speed < config.step_from_speed
             if distance < config.step_reach_m and slow and _line_is_free(floor, ego.pose, aim):
                 return self._step(ego, replace_yaw(aim, ego.pose.yaw), forecasts, "steps before the goal")
@@ -235,6 +239,10 @@ class GoalPlanner:
             return track.label not in STANDING or math.hypot(track.x - ego.pose.x, track.y - ego.pose.y) < reach
 
         return tuple(f for f in forecasts if matters(f.track))
+
+    @property
+    def _limits(self) -> ManoeuvreLimits:
+        return self.config.carrying_limits if self._carrying else self.config.limits
 
     @property
     def _planner(self) -> Planner:
@@ -341,7 +349,7 @@ class GoalPlanner:
             if self._has_room(floor, back) and _line_is_free(floor, ego.pose, back):
                 self._retreat = back
                 return self._step(ego, back, forecasts, "step back")
-        return turn(ego, heading, config.limits, "turn to the route")
+        return turn(ego, heading, self._limits, "turn to the route")
 
     def _observe_waiting(self, ego: EgoState, plan: Trajectory) -> None:
         standing = self._speed < self._planner.config.standstill and plan.speed.max() < self._planner.config.standstill

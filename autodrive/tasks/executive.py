@@ -211,6 +211,11 @@ class Executive:
             return wish
         if self._at >= len(self._steps):
             return self._idle(view)
+        if self._held is not None and view.arms is not None and view.arms.kind == "hold" and view.arms.failed:
+            self._held = None
+            self.report = _changed(self.report, FAILED, f"I lost it on the way: {view.arms.failed}", self._at)
+            self._end_all()
+            return self._idle(view)
         if self._makers is None:
             self._makers = self._makers_of(self._steps[self._at])
         if self._behaviour is None:
