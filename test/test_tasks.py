@@ -30,6 +30,7 @@ from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.executive import Executive
 from autodrive.tasks.memory import SceneMemory
 from autodrive.tasks.places import place_pose, stand_before, support_of
+from autodrive.tasks.walking import Arrival
 from autodrive.tasks.wish import TaskState, View
 from autodrive.vision.appearance import Colour
 
@@ -414,3 +415,21 @@ def test_what_stands_on_a_table_stands_at_its_height_and_as_it_was_mostly_seen()
     memory.update(2.0, Pose2(2.2, 0.0, 0.0), (TABLE, replace(low, z=1.5)), {})
     held = memory.find(2)
     assert held is not None and held.z == pytest.approx(1.5), "in the air it is where it is seen"
+
+
+def _view(now_s: float, x: float, y: float) -> View:
+    ego = EgoState(round(now_s * 1e9), Pose2(x, y, 0.0), 0.3, 0.0)
+    return View(now_s, ego, None, lambda _: None, (), Pose2(0.0, 0.0, 0.0))
+
+
+def test_a_way_round_is_no_being_stuck_and_standing_is() -> None:
+    goal = Pose2(5.0, 0.0, 0.0)
+    around, still, lost = Arrival(), Arrival(), Arrival()
+    for k in range(400):
+        now = 0.1 * k
+        assert around.judge(_view(now, -0.1 * now, 0.1 * now), goal) == (False, ""), "it gets about"
+        verdict = still.judge(_view(now, 1.0, 0.0), goal)
+        assert bool(verdict[1]) == (now > 30.0)
+    for k in range(950):
+        reason = lost.judge(_view(0.1 * k, 2.0 * math.sin(0.02 * k), 2.0), goal)[1]
+    assert "no way nearer" in reason, "but not for ever"

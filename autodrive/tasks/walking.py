@@ -17,6 +17,8 @@ MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
 FOLLOW_M = 1.3
 LOST_S = 4.0
 STUCK_S = 30.0
+# a way round furniture leads away from the goal at first: who gets about is not stuck, for a while
+ROAMING_M, RESTING_S, LOST_WAY_S = 1.0, 12.0, 75.0
 INSPECT_GAP_M, INSPECT_S = 1.1, 25.0  # from a thing, or from the table that it stands on
 PROGRESS_M = 0.15
 # who comes no nearer for so long has come as near as there is room, if it is as near as this
@@ -30,6 +32,7 @@ class Arrival:
         self._there_since: float | None = None
         self._goal: Pose2 | None = None
         self._best, self._best_s = math.inf, 0.0
+        self._anchor: tuple[float, float, float] | None = None  # x, y and since when the body keeps near there
 
     def judge(self, view: View, goal: Pose2) -> tuple[bool, str]:
         """(arrived, reason why not to hope any longer)."""
@@ -48,8 +51,15 @@ class Arrival:
         waited = view.now_s - self._best_s
         arrived = self._there_since is not None and view.now_s - self._there_since >= SETTLED_S
         arrived |= waited > SETTLE_FOR_S and distance < SETTLE_FOR_M and turn < SETTLE_FOR_RAD and still
-        stuck = not arrived and distance > NEAR_M and waited > STUCK_S
+        stuck = not arrived and distance > NEAR_M and waited > (STUCK_S if self._rests(view) else LOST_WAY_S)
         return arrived, f"I found no way nearer than {distance:.1f} m" if stuck else ""
+
+    def _rests(self, view: View) -> bool:
+        """Whether the body has long kept near one place."""
+        x, y = view.ego.pose.x, view.ego.pose.y
+        if self._anchor is None or math.dist((x, y), self._anchor[:2]) > ROAMING_M:
+            self._anchor = x, y, view.now_s
+        return view.now_s - self._anchor[2] > RESTING_S
 
 
 class GoTo:
