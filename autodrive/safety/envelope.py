@@ -27,6 +27,10 @@ class Envelope:
     firm_stop_deceleration: float = 4.0
     hold_deceleration: float = 1.0  # at standstill
     max_age_s: float = 0.5  # of commands, perception and odometry
+    min_rate_hz: float = 2.0  # of every stage, in realtime (autodrive/safety/supervisor.py)
+    max_jump: float = 1.5  # of the pose, beyond what the speed explains
+    max_tracking_error: float = 2.0  # distance between body and plan
+    latch_after_s: float = 3.0  # a fault that stays so long needs an operator
 
     def __post_init__(self) -> None:
         _check_positive(self)
@@ -62,6 +66,10 @@ class WalkEnvelope:
     person_deceleration: float = 1.0
     max_tilt: float = 0.8  # beyond these it counts as fallen
     max_drop: float = 0.30
+    min_rate_hz: float = 2.0  # of every stage, in realtime (autodrive/safety/supervisor.py)
+    max_jump: float = 0.5  # of the pose, beyond what the speed explains
+    max_tracking_error: float = 1.0  # distance between body and plan
+    latch_after_s: float = 3.0  # a fault that stays so long needs an operator
 
     def __post_init__(self) -> None:
         _check_positive(self)

@@ -90,16 +90,18 @@ class SafetyGate(Generic[C]):
         tracks: tuple[TrackedObject, ...] = (),
         *,
         halt: bool = False,
+        reasons: tuple[str, ...] = (),
     ) -> GateResult[C]:
         """Judge one command at ``now_ns``; the output is inside the envelope whatever comes in.
 
-        ``halt`` stops as fast as the body can, in this very answer and as long as it is set.
+        ``halt`` stops as fast as the body can, in this very answer and as long as it is set; ``reasons`` of others
+        (the supervisor) stop it like faults of the command.
         """
         dt = 0.0 if self._last_ns is None else min(max((now_ns - self._last_ns) * 1e-9, 0.0), MAX_STEP_S)
         self._last_ns = now_ns
         if ego is not None and not self._latched:
             self._latched = self._body.lost(ego)
-        faults = self._faults(command, now_ns, perception_stamp_ns, ego)
+        faults = [*reasons, *self._faults(command, now_ns, perception_stamp_ns, ego)]
         at_once = halt or self._latched != ""
         if at_once:
             faults = [reason for reason in (self._latched, "halted" if halt else "") if reason] + faults

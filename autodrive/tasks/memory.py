@@ -44,12 +44,14 @@ class _Known:
     sights: Triangulation = field(default_factory=Triangulation)
     sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
     axes: deque[complex] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
+    _size: tuple[float, float, float] | None = None  # of the sizes so far: asked for many times a frame
 
     def see(self, track: TrackedObject, now_s: float) -> None:
         """Take over what a track says of it now."""
         self.track, self.seen_s, self.missed_s = track, now_s, 0.0
         self.sizes.append((track.length, track.width, track.height))
         self.axes.append(cmath.exp(2j * track.yaw))
+        self._size = None
 
     def yaw(self) -> float:
         """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
@@ -57,8 +59,10 @@ class _Known:
 
     def size(self) -> tuple[float, float, float]:
         """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
-        length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
-        return length, width, height
+        if self._size is None:
+            length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
+            self._size = length, width, height
+        return self._size
 
     def place(self, top: float | None = None) -> Array:
         """Centre (3,) in map, from the network, the lines of sight, and the height ``top`` that it stands at."""
