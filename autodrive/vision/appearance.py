@@ -85,7 +85,11 @@ def _regions(
     distance = [np.hypot(*base_from_map.apply(np.array([t.x, t.y]))) for t in tracks]
     hidden = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), bool)
     for index in np.argsort(distance, kind="stable").tolist():
-        shapes = [_silhouette(tracks[index], base_from_map, intrinsics, matrix, scale) for scale in (CORE, 1.0, AROUND)]
+        largest = _silhouette(tracks[index], base_from_map, intrinsics, matrix, AROUND)
+        if largest is None or _is_outside(largest):
+            continue
+        smaller = [_silhouette(tracks[index], base_from_map, intrinsics, matrix, scale) for scale in (CORE, 1.0)]
+        shapes = [*smaller, largest]
         if any(shape is None for shape in shapes):
             continue
         core, outline, around = (_filled(shape) for shape in shapes if shape is not None)
@@ -112,6 +116,12 @@ def _silhouette(
     fx, fy, cx, cy = intrinsics
     pixels = np.column_stack([fx * x / depth + cx, fy * y / depth + cy])
     return cv2.convexHull(np.round(np.clip(pixels, -2000, 2000)).astype(np.int32))
+
+
+def _is_outside(outline: NDArray[np.int32]) -> bool:
+    """Whether no pixel of the image can lie in the outline."""
+    low, high = outline.min(axis=(0, 1)), outline.max(axis=(0, 1))
+    return bool((high < 0).any() or low[0] >= NETWORK_WIDTH or low[1] >= NETWORK_HEIGHT)
 
 
 def _filled(outline: NDArray[np.int32]) -> Mask:
