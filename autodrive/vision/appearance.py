@@ -19,6 +19,7 @@ from autodrive.scene import TrackedObject
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Window = tuple[slice, slice]  # rows and columns of an image
 Sight = tuple[float, float, float, float, float, float]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
@@ -66,12 +67,13 @@ def name_colours(
     counts: dict[int, int] = {}
     for k, image in enumerate(images):
         names = colour_of_pixels(image.reshape(-1, 3), bright).reshape(NETWORK_HEIGHT, NETWORK_WIDTH)
-        for index, core, outline, around in _regions(tracks, base_from_map, intrinsics[k], extrinsics[k]):
+        for index, window, core, outline, around in _regions(tracks, base_from_map, intrinsics[k], extrinsics[k]):
             track_id, pixels = tracks[index].track_id, int(core.sum())
             # the camera that shows most of it decides
             if pixels >= MIN_PIXELS and pixels > counts.get(track_id, 0):
-                colour = _vote(names[core], names[around])
-                middle = _middle(names == COLOURS.index(colour.name), core, outline, around)
+                part = names[window]
+                colour = _vote(part[core], part[around])
+                middle = _middle(part == COLOURS.index(colour.name), window, core, outline, around)
                 sight = None if middle is None else _line_of_sight(middle, intrinsics[k], extrinsics[k])
                 found[track_id] = replace(colour, sight=sight)
                 counts[track_id] = pixels
@@ -80,11 +82,15 @@ def name_colours(
 
 def _regions(
     tracks: Sequence[TrackedObject], base_from_map: Pose2, intrinsics: NDArray[np.float32], matrix: NDArray[np.float32]
-) -> Iterator[tuple[int, Mask, Mask, Mask]]:
-    """Per track that is in view: its index, its core, its outline, and what surrounds it, without what is in front."""
-    distance = [np.hypot(*base_from_map.apply(np.array([t.x, t.y]))) for t in tracks]
+) -> Iterator[tuple[int, Window, Mask, Mask, Mask]]:
+    """Per track that is in view: its index, the window of the image that it is in, and in this window its core, its
+    outline, and what surrounds it, without what is in front."""
+    ground = base_from_map.apply(np.array([(t.x, t.y) for t in tracks]).reshape(-1, 2))
+    depth = np.column_stack([ground, [t.z for t in tracks]]) @ matrix[2, :3] + matrix[2, 3]
     hidden = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), bool)
-    for index in np.argsort(distance, kind="stable").tolist():
+    for index in np.argsort(np.hypot(ground[:, 0], ground[:, 1]), kind="stable").tolist():
+        if depth[index] < NEAR_M:  # spares most of the work: every camera sees a part only
+            continue
         largest = _silhouette(tracks[index], base_from_map, intrinsics, matrix, AROUND)
         if largest is None or _is_outside(largest):
             continue
@@ -92,10 +98,12 @@ def _regions(
         shapes = [*smaller, largest]
         if any(shape is None for shape in shapes):
             continue
-        core, outline, around = (_filled(shape) for shape in shapes if shape is not None)
-        yield index, core & ~hidden, outline & ~hidden, around & ~outline & ~hidden
+        window = _window(largest)
+        core, outline, around = (_filled(shape, window) for shape in shapes if shape is not None)
+        seen = ~hidden[window]
+        yield index, window, core & seen, outline & seen, around & ~outline & seen
         # what stands in front hides with its whole outline, and is believed only in its middle
-        hidden |= outline
+        hidden[window] |= outline
 
 
 def _silhouette(
@@ -124,13 +132,21 @@ def _is_outside(outline: NDArray[np.int32]) -> bool:
     return bool((high < 0).any() or low[0] >= NETWORK_WIDTH or low[1] >= NETWORK_HEIGHT)
 
 
-def _filled(outline: NDArray[np.int32]) -> Mask:
-    mask = np.zeros((NETWORK_HEIGHT, NETWORK_WIDTH), np.uint8)
-    cv2.fillConvexPoly(mask, outline, 1)
+def _window(outline: NDArray[np.int32]) -> Window:
+    """Rows and columns of the image in which an outline lies."""
+    (left, top), (right, bottom) = outline.min(axis=(0, 1)), outline.max(axis=(0, 1))
+    rows = slice(max(int(top), 0), min(int(bottom) + 1, NETWORK_HEIGHT))
+    return rows, slice(max(int(left), 0), min(int(right) + 1, NETWORK_WIDTH))
+
+
+def _filled(outline: NDArray[np.int32], window: Window) -> Mask:
+    rows, columns = window
+    mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+    cv2.fillConvexPoly(mask, outline - np.array([columns.start, rows.start], np.int32), 1)
     return mask.astype(bool)
 
 
-def _middle(same: Mask, core: Mask, outline: Mask, around: Mask) -> tuple[float, float] | None:
+def _middle(same: Mask, window: Window, core: Mask, outline: Mask, around: Mask) -> tuple[float, float] | None:
     """Centroid (u, v) of the connected region of one colour that fills the core, None where it is no whole object."""
     labels, parts, boxes, centroids = _parts(same & (outline | around))
     share = np.bincount(parts[core], minlength=labels)
@@ -143,8 +159,9 @@ def _middle(same: Mask, core: Mask, outline: Mask, around: Mask) -> tuple[float,
     wanted = np.ptp(columns) + 1, np.ptp(rows) + 1
     low, high = SIGHT_SIZE
     fits = all(low < size / want < high for size, want in zip((width, height), wanted, strict=True))
-    cut = left == 0 or top == 0 or left + width == NETWORK_WIDTH or top + height == NETWORK_HEIGHT
-    return (float(centroids[best, 0]), float(centroids[best, 1])) if fits and not cut else None
+    x, y = window[1].start, window[0].start
+    cut = 0 in (x + left, y + top) or x + left + width == NETWORK_WIDTH or y + top + height == NETWORK_HEIGHT
+    return (x + float(centroids[best, 0]), y + float(centroids[best, 1])) if fits and not cut else None
 
 
 def _parts(mask: Mask) -> tuple[int, NDArray[np.int32], NDArray[np.int32], Array]:
