@@ -28,6 +28,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from autodrive.errors import EnvironmentProblem, InputError
 from autodrive.transport.ring import Descriptor, RingReader, RingWriter
 from autodrive_nodes import messages
+from autodrive_nodes.ros_domain import claim_domain
 
 RING, PLAIN = "ring", "plain"
 MATCH_TIMEOUT_S = 30.0
@@ -47,12 +48,30 @@ class Load:
 
 
 def measure(way: str, load: Load) -> dict[str, float]:
-    """Run one writer and one reader; raises EnvironmentProblem if they do not finish."""
+    """Run one writer and one reader in a ROS domain of their own; raises EnvironmentProblem if they do not finish."""
+    domain, lock = claim_domain()
+    with lock:
+        found = _run_both(way, load, domain)
+    latency_ms = np.array(found["latency_ns"]) / 1e6
+    sent = load.cameras * load.frames
+    return {
+        "sent": sent,
+        "lost": sent - len(latency_ms),
+        "latency_p50_ms": float(np.percentile(latency_ms, 50)) if len(latency_ms) else float("nan"),
+        "latency_p99_ms": float(np.percentile(latency_ms, 99)) if len(latency_ms) else float("nan"),
+        "writer_cpu_s": found["writer_cpu_s"],
+        "reader_cpu_s": found["reader_cpu_s"],
+        "rate_reached_hz": found["rate_hz"],
+    }
+
+
+def _run_both(way: str, load: Load, domain: int) -> dict[str, Any]:
+    """What writer and reader found out, in one dictionary."""
     context = multiprocessing.get_context("spawn")
     results: Any = context.Queue()
     done = context.Event()
-    reader = context.Process(target=_read, args=(way, load, done, results), daemon=True)
-    writer = context.Process(target=_write, args=(way, load, done, results), daemon=True)
+    reader = context.Process(target=_read, args=(way, load, domain, done, results), daemon=True)
+    writer = context.Process(target=_write, args=(way, load, domain, done, results), daemon=True)
     reader.start()
     writer.start()
     try:
@@ -69,17 +88,7 @@ def measure(way: str, load: Load) -> dict[str, float]:
         for process in (writer, reader):
             process.join(timeout=5)
             process.kill()
-    latency_ms = np.array(found["latency_ns"]) / 1e6
-    sent = load.cameras * load.frames
-    return {
-        "sent": sent,
-        "lost": sent - len(latency_ms),
-        "latency_p50_ms": float(np.percentile(latency_ms, 50)) if len(latency_ms) else float("nan"),
-        "latency_p99_ms": float(np.percentile(latency_ms, 99)) if len(latency_ms) else float("nan"),
-        "writer_cpu_s": found["writer_cpu_s"],
-        "reader_cpu_s": found["reader_cpu_s"],
-        "rate_reached_hz": found["rate_hz"],
-    }
+    return found
 
 
 def _profile(way: str) -> QoSProfile:
@@ -87,9 +96,9 @@ def _profile(way: str) -> QoSProfile:
     return QoSProfile(depth=20) if way == RING else qos_profile_sensor_data
 
 
-def _node(name: str) -> Node:
+def _node(name: str, domain: int) -> Node:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init()
+    rclpy.init(domain_id=domain)
     return Node(name, enable_rosout=False, start_parameter_services=False)
 
 
@@ -98,8 +107,8 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _write(way: str, load: Load, done: Any, results: Any) -> None:
-    node = _node("bench_writer")
+def _write(way: str, load: Load, domain: int, done: Any, results: Any) -> None:
+    node = _node("bench_writer", domain)
     kind = CompressedImage if way == RING else Image
     publishers = [node.create_publisher(kind, TOPIC.format(camera=k), _profile(way)) for k in range(load.cameras)]
     deadline = time.monotonic() + MATCH_TIMEOUT_S
@@ -138,8 +147,8 @@ def _plain(header: Any, image: NDArray[np.uint8]) -> Image:
     return message
 
 
-def _read(way: str, load: Load, done: Any, results: Any) -> None:
-    node = _node("bench_reader")
+def _read(way: str, load: Load, domain: int, done: Any, results: Any) -> None:
+    node = _node("bench_reader", domain)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     latencies: list[int] = []

@@ -6,7 +6,6 @@ OUT/log/GROUP.log; lines that begin with READY, PROGRESS, DONE or FATAL are for 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import queue
@@ -21,11 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive.errors import AutodriveError
 from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.container import MANAGER
 from autodrive_nodes.graph import RECORDING, Options, build
 from autodrive_nodes.lifecycle_manager import READY
+from autodrive_nodes.ros_domain import claim_domain
 from autodrive_nodes.stage_node import FATAL_PREFIX
 
 STOP_TIMEOUT_S = 10.0
@@ -33,7 +33,6 @@ RECORDING_TIMEOUT_S = 60.0  # it may still have to draw what it has heard
 START_TIMEOUT_S = 90.0
 STALL_TIMEOUT_S = 120.0  # the scorer notices a silent stage before
 LAST_WORDS_S = 2.0
-DOMAINS = range(1, 41)
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -44,7 +43,7 @@ def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     while; KeyboardInterrupt on ctrl-C and SIGTERM. Whatever happens, no process is left behind.
     """
     system = build(options)
-    domain, lock = _free_domain()
+    domain, lock = claim_domain()
     logs = Path(options.out or tempfile.mkdtemp(prefix="autodrive-")) / "log"
     logs.mkdir(parents=True, exist_ok=True)
     supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
@@ -187,21 +186,3 @@ class _Interrupts:
         self._held = False
         if self._came:
             raise KeyboardInterrupt
-
-
-def _free_domain() -> tuple[int, IO[str]]:
-    """A ROS domain of our own for as long as the returned lock is open; ROS_DOMAIN_ID in the environment wins."""
-    wanted = os.environ.get("ROS_DOMAIN_ID")
-    candidates = [int(wanted)] if wanted else list(DOMAINS)
-    for domain in candidates:
-        path = Path(tempfile.gettempdir()) / f"autodrive-{os.getuid()}-domain-{domain}.lock"
-        lock = path.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            continue
-        return domain, lock
-    if wanted:
-        raise EnvironmentProblem(f"ROS_DOMAIN_ID {wanted} is in use by another run; choose another or unset it")
-    raise EnvironmentProblem(f"all ROS domains {DOMAINS.start}..{DOMAINS.stop - 1} are in use by other runs")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,25 @@ def test_a_later_segment_of_the_same_name_is_told_apart() -> None:
         assert reader.reachable(new) and not reader.reachable(old)
     finally:
         second.close()
+
+
+def _mapped() -> set[str]:
+    """Names of the segments that this process maps, removed ones included."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {line.split("/")[-1].removesuffix(" (deleted)") for line in lines if "/dev/shm/autodrive-" in line}
+
+
+def test_segments_that_ended_are_unmapped_when_a_new_one_comes() -> None:
+    reader, names = RingReader(), []
+    for k in range(4):  # a camera that is lost and comes back
+        writer = RingWriter(f"coming_{k}", 64 * 48 * 3)
+        view = reader.view(writer.write(image(k)))
+        names.append(writer.segment)
+        writer.close()
+        del writer
+        np.testing.assert_array_equal(view, image(k))  # what is still looked at stays
+        del view
+    assert _mapped() & set(names) == {names[-1]}
 
 
 def test_a_segment_of_another_user_is_refused(ring: RingWriter) -> None:

@@ -144,7 +144,7 @@ class _Segment:
 
 
 class RingReader:
-    """Maps segments as descriptors name them."""
+    """Maps segments as descriptors name them, and unmaps those that ended when a new one comes."""
 
     def __init__(self) -> None:
         self._segments: dict[str, _Segment] = {}
@@ -179,6 +179,7 @@ class RingReader:
         name = descriptor.segment
         known = self._segments.get(name)
         if known is None or known.generation != descriptor.generation:
+            self._forget_ended()
             known = self._segments[name] = _map(name)
         if known.generation != descriptor.generation:
             raise InputError(
@@ -186,6 +187,11 @@ class RingReader:
                 "another host, from which only plain or compressed images arrive"
             )
         return known
+
+    def _forget_ended(self) -> None:
+        """Unmap segments whose writer removed them: a camera that comes and goes must not fill the memory."""
+        for name in [name for name in self._segments if not (SHM / name).exists()]:
+            del self._segments[name]
 
     def close(self) -> None:
         """Forget all segments."""
