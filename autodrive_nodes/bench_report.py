@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from autodrive.errors import EnvironmentProblem
 from autodrive.files import write_atomic
-from autodrive_nodes.paths import DEFAULT_ENGINE
+from autodrive_nodes.paths import DEFAULT_ENGINE, SHARE
 
 Rows = list[dict[str, Any]]
 INT8 = DEFAULT_ENGINE.with_suffix(".int8.yaml")
@@ -110,7 +111,7 @@ def write_performance(page: Path) -> Path:
     parts.append(f"- load before the first and after the last: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         for section in tqdm(_sections(Path(folder)), desc="bench", unit="part"):
-            command = " ".join(("autodrive", *section.arguments)).replace(folder, "out")
+            command = shlex.join(("autodrive", *section.arguments)).replace(folder, "out").replace(f"{SHARE}/", "")
             rows = section.rows(_run(section.arguments))
             parts += ["", f"## {section.title}", "", section.note, "", *_table(rows), "", f"    {command}"]
     parts[3] += f", {os.getloadavg()[0]:.1f}"

@@ -11,11 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fake_pycuda import SOURCE, host_kernels
 from fake_samples import shipped_rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodrive.camera.kernel_camera import BLOCK, CAMERA, kernel_camera, launch_grid, normalisation
+from autodrive.camera.kernel_camera import BLOCK, CAMERA, kernel_camera, launch_grid, normalisation, rows_read
 from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.errors import InputError
 from autodrive.gpu_check.opencv_reference import opencv_reference
@@ -23,7 +24,6 @@ from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, Rig
 from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
 from autodrive.vision.preprocess import Preprocessor
 
-SOURCE = Path(__file__).parent.parent / "engines" / "kernels" / "preprocess.cu"
 RIG = shipped_rig("humanoid")
 ARCHITECTURES = (80, 87, 89, 90, 100, 110, 120)
 LENSES = {
@@ -38,10 +38,7 @@ lenses = st.sampled_from([(model, k) for model, options in LENSES.items() for k 
 def host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if shutil.which("g++") is None:
         pytest.skip("no g++ to compile the kernel for the host")
-    library = tmp_path_factory.mktemp("kernels") / "preprocess.so"
-    flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
-    subprocess.run(["g++", *flags, "-x", "c++", SOURCE, "-o", library], check=True)
-    return ctypes.CDLL(str(library))
+    return host_kernels(tmp_path_factory.mktemp("kernels"))
 
 
 def camera(width: int, height: int, lens: tuple[str, tuple[float, ...]], focal: float) -> Camera:
@@ -98,6 +95,35 @@ def test_cameras_of_different_kinds_in_one_launch_do_not_mix(host: ctypes.CDLL) 
     for item, ours in zip(items, together, strict=True):
         np.testing.assert_array_equal(run(host, [item], np.float32)[0], ours)
         assert np.abs(ours - opencv_reference(*item)).max() <= 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(PixelFormat),
+    lenses,
+    st.integers(16, 720),
+    st.integers(16, 500),
+    st.floats(0.35, 1.5),
+    st.floats(-0.5, 1.5),
+)
+def test_nothing_is_read_but_the_rows_that_are_said_to_be(
+    host: ctypes.CDLL, pixel_format: PixelFormat, lens, half_width: int, half_height: int, focal: float, middle: float
+) -> None:
+    cam = camera(2 * half_width, 2 * half_height, lens, focal)
+    K = cam.K.copy()
+    K[1, 2] = middle * cam.height
+    cam = replace(cam, K=K)
+    image, partial = picture(pixel_format, cam, 1), picture(pixel_format, cam, 2)
+    for rows in rows_read(cam, pixel_format):
+        partial[rows] = image[rows]
+    whole, part = (run(host, [(cam, pixel_format, pixels)], np.float32) for pixels in (image, partial))
+    np.testing.assert_array_equal(part, whole)
+
+
+def test_rows_above_the_view_are_not_read() -> None:
+    cam = camera(1280, 960, ("plumb_bob", (-0.25, 0.08, 0.001, -0.0005, -0.01)), 0.6)
+    (rows,) = rows_read(cam, PixelFormat.RGB8)
+    assert rows.start > 0 and rows.stop - rows.start < 0.7 * cam.height
 
 
 def test_half_precision_is_the_same_to_its_last_digit(host: ctypes.CDLL) -> None:

@@ -6,7 +6,9 @@ structs, and what such a machine is told; `make gpu-check` and test_gpu_preproce
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,20 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from autodrive.camera.kernel_camera import BLOCK, kernel_camera, launch_grid, normalisation
+from autodrive.camera.kernel_camera import BLOCK, kernel_camera, launch_grid, normalisation, rows_read
 from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.errors import EnvironmentProblem, InputError
 from autodrive.inference.engine import DeviceImages, Engine
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Rig
 
 KERNELS = {np.dtype(np.float32): "preprocess_f32", np.dtype(np.float16): "preprocess_f16"}
+WORTH_THREADS_BYTES = 4 << 20  # less is copied sooner than it is handed out
 
 
 class GpuPreprocessor:
-    """All cameras of a rig in one copy and one launch; everything is allocated once, in the device's primary context.
+    """All cameras of a rig in one launch; everything is allocated once, in the device's primary context.
 
     A driver may decode straight into ``buffers``, one page-locked array per camera in rig order and of its format's
-    ``buffer_shape``.
+    ``buffer_shape``; only ``rows_read`` of each matter.
     """
 
     def __init__(self, rig: Rig, formats: Sequence[PixelFormat], source: Path, dtype: DTypeLike = np.float32) -> None:
@@ -53,10 +56,10 @@ class GpuPreprocessor:
     def _allocate(self, rig: Rig, formats: Sequence[PixelFormat], shapes: Sequence[tuple[int, ...]]) -> None:
         sizes = [int(np.prod(shape)) for shape in shapes]
         starts = np.concatenate([[0], np.cumsum([-(-size // 256) * 256 for size in sizes])])
-        self._pinned = self._cuda.pagelocked_empty(int(starts[-1]), np.uint8)
+        pinned = self._cuda.pagelocked_empty(int(starts[-1]), np.uint8)
         self._pixels = self._cuda.mem_alloc(int(starts[-1]))
         self.buffers: list[NDArray[np.uint8]] = [
-            self._pinned[start : start + size].reshape(shape)
+            pinned[start : start + size].reshape(shape)
             for start, size, shape in zip(starts[:-1], sizes, shapes, strict=True)
         ]
         cameras = [
@@ -65,11 +68,20 @@ class GpuPreprocessor:
         ]
         self._cameras = self._cuda.to_device(np.stack(cameras).view(np.uint8))
         self._normalisation = self._cuda.to_device(np.atleast_1d(normalisation()).view(np.uint8))
+        self._rows = [rows_read(camera, fmt) for camera, fmt in zip(rig.cameras, formats, strict=True)]
+        self._copies = [
+            (int(self._pixels) + int(start) + rows.start * buffer[0].nbytes, buffer[rows])
+            for start, buffer, parts in zip(starts[:-1], self.buffers, self._rows, strict=True)
+            for rows in parts
+        ]
+        threads = min(len(cameras), os.cpu_count() or 1)
+        worth = sum(pixels.nbytes for _, pixels in self._copies) > WORTH_THREADS_BYTES
+        self._pool = ThreadPoolExecutor(threads) if worth else None  # numpy copies without the GIL
         self._grid = launch_grid(len(cameras))
         self._stream = self._cuda.Stream()
 
     def fill(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Copy images into ``buffers``; raises InputError for another number, shape or type."""
+        """Copy the ``rows_read`` of images into ``buffers``; raises InputError for another number, shape or type."""
         if len(images) != len(self.buffers):
             raise InputError(f"got {len(images)} images, the rig has {len(self.buffers)} cameras")
         for number, (buffer, image) in enumerate(zip(self.buffers, images, strict=True)):
@@ -78,7 +90,9 @@ class GpuPreprocessor:
                     f"camera {number}: got an image of shape {image.shape} and type {image.dtype}, "
                     f"expected {buffer.shape} uint8"
                 )
-            np.copyto(buffer, image)
+        # consuming the results raises what a thread raised
+        for _ in (self._pool.map if self._pool else map)(_copy_rows, self.buffers, images, self._rows):
+            pass
 
     def write(self, output: int) -> None:
         """Copy ``buffers`` to the device and pre-process them into the engine's input at device address ``output``.
@@ -92,7 +106,8 @@ class GpuPreprocessor:
 
     def queue_copy(self, stream: Any) -> None:
         """Queue the copy of ``buffers`` on a pycuda stream; they may be written again when it is done."""
-        self._cuda.memcpy_htod_async(self._pixels, self._pinned, stream)
+        for target, pixels in self._copies:
+            self._cuda.memcpy_htod_async(target, pixels, stream)
 
     def queue_kernel(self, output: int, stream: Any) -> None:
         """Queue the kernel on a pycuda stream."""
@@ -116,6 +131,11 @@ class GpuFrontEnd:
         """Pre-process; raises InputError for another number, shape or type of images."""
         self._preprocessor.fill(images)
         self._preprocessor.write(self._address)
+
+
+def _copy_rows(target: NDArray[np.uint8], image: NDArray[np.uint8], parts: tuple[slice, ...]) -> None:
+    for rows in parts:
+        np.copyto(target[rows], image[rows])
 
 
 @contextmanager

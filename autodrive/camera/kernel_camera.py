@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from autodrive.camera.pixel_formats import PixelFormat, buffer_shape
 from autodrive.rig import NETWORK_HEIGHT, NETWORK_WIDTH, Camera, network_intrinsics
 from autodrive.vision.layout import PIXEL_MEAN, PIXEL_STD
-from autodrive.vision.preprocess import reduction
+from autodrive.vision.preprocess import native_rows_seen, reduction
 
 CAMERA = np.dtype(
     [
@@ -45,6 +45,14 @@ def kernel_camera(camera: Camera, pixel_format: PixelFormat, address: int) -> ND
         item["radial"] = coefficients[[0, 1, 4, 5, 6, 7]]
         item["tangential"] = coefficients[2:4]
     return item
+
+
+def rows_read(camera: Camera, pixel_format: PixelFormat) -> tuple[slice, ...]:
+    """Rows of an image of ``buffer_shape`` that the kernel may read; the others need not be there."""
+    top, bottom = native_rows_seen(camera)
+    if pixel_format != PixelFormat.NV12:
+        return (slice(top, bottom),)
+    return slice(top, bottom), slice(camera.height + top // 2, camera.height + -(-bottom // 2))
 
 
 def normalisation() -> NDArray[np.void]:

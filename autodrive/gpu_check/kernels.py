@@ -77,7 +77,7 @@ def measure_throughput(rig: Rig, source: Path) -> Table:
         f"Memory of the card, by copying 1 GiB within it: {watch.bandwidth / 1e9:.0f} GB/s read and written.",
         f"rgb8 with lens distortion; {ROTATED_SETS} sets of images in turn, so that no cache is measured; medians of "
         f"{REPEATS} launches timed by events. The floor counts the pixels of the rows that the network sees. The copy "
-        "brings whole images from page-locked memory of the host.",
+        "brings those rows, and a few spare ones, from page-locked memory of the host.",
     )
     return Table("Throughput of the pre-processing kernel", tuple(rows), None, notes)
 

@@ -113,6 +113,16 @@ def reduction(camera: Camera) -> int:
     return max(1, int(camera.width / NETWORK_WIDTH + 0.5))
 
 
+def native_rows_seen(camera: Camera) -> tuple[int, int]:
+    """First and one past the last row of the native image that the network's view may depend on.
+
+    A block and a row are spared on both sides, for single precision and for demosaicing.
+    """
+    top, bottom = _rows_seen(_native_pixels(camera)[..., 1], camera.height)
+    spare = reduction(camera) + 1
+    return max(0, top - spare), min(camera.height, bottom + spare)
+
+
 def _rows_seen(y: NDArray[np.floating], rows: int) -> tuple[int, int]:
     """First and one past the last of ``rows`` that bilinear sampling at ``y`` reads; never empty."""
     top = int(np.clip(np.floor(y.min()), 0, rows - 1))
