@@ -1,4 +1,4 @@
-"""As much of pycuda as pre-processing uses, on the host: host memory in place of the device's, kernels built for the host.
+"""As much of pycuda as pre-processing uses: host memory in place of the device's, kernels compiled for the host.
 
 It is as strict as pycuda about types: an address is a Python integer, what is copied is contiguous.
 """
