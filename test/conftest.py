@@ -7,9 +7,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from autodrive.vision.network import VisionNetwork
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The highest domain whose ports stay below Linux's ephemeral range, downwards: people start counting at 0.
@@ -49,3 +53,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded data: {folder} is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_network() -> VisionNetwork:
+    """A network with random weights, not to be changed."""
+    from random_network import random_network  # most tests need no torch
+
+    return random_network(seed=5)
+
+
+@pytest.fixture(scope="session")
+def exported_network(random_network: VisionNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of ``random_network``'s export, not to be changed: exporting takes some ten seconds."""
+    from autodrive.data.export import export_network
+
+    return export_network(random_network, tmp_path_factory.mktemp("engine"), {"steps": 0}, {"note": "untrained"})
