@@ -18,11 +18,12 @@ from autodrive_nodes.commands import (
     regress,
     replay,
     run,
+    soak,
     town,
     train,
 )
 
-COMMANDS = (run, evaluate, perceive, bag, replay, regress, train, engine, bench, calibrate, town, doctor)
+COMMANDS = (run, evaluate, perceive, bag, replay, regress, train, engine, bench, soak, calibrate, town, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

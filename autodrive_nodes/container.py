@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,10 @@ from autodrive.errors import AutodriveError
 from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.graph import RECORDING, NodeSpec, Options, System, build, parameter_files
 from autodrive_nodes.lifecycle_manager import LifecycleManager
-from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
+from autodrive_nodes.stage_node import FATAL_PREFIX, REALTIME, StageNode
 
 MANAGER = "manager"
+ALIVE = "ALIVE"  # a line of a process that is supervised, once a second
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _IDLE_S = 0.3
 _PR_SET_PDEATHSIG = 1
@@ -59,7 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ros_args = ["--ros-args", *parameters, "--", *args.ros_args]
     rclpy.init(args=ros_args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return _manage(system) if args.group == MANAGER else _host(system.groups[args.group], args.group == RECORDING)
+        supervised = args.parent is not None
+        if args.group == MANAGER:
+            return _manage(system, supervised, options.mode == REALTIME)
+        return _host(system.groups[args.group], args.group == RECORDING, supervised)
     except AutodriveError as error:
         sys.stderr.write(f"{FATAL_PREFIX}{error}\n")
         return 1
@@ -68,9 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Spinner:
-    """Runs callbacks of nodes one after the other, in the order of arrival, until a signal comes."""
+    """Runs callbacks of nodes one after the other, in the order of arrival, until a signal comes.
 
-    def __init__(self, nodes: Sequence[Any]) -> None:
+    One that is ``supervised`` says once a second that it is alive.
+    """
+
+    def __init__(self, nodes: Sequence[Any], supervised: bool) -> None:
+        self._supervised, self._alive_s = supervised, 0.0
         self._executor = make_executor()
         for node in nodes:
             self._executor.add_node(node)
@@ -80,6 +89,10 @@ class Spinner:
     def spin_once(self, timeout_s: float = 1.0) -> bool:
         """Run what is ready; False when the process was told to end."""
         self._executor.spin_once(timeout_sec=timeout_s)
+        if self._supervised and time.monotonic() - self._alive_s >= 1.0:
+            self._alive_s = time.monotonic()
+            sys.stdout.write(ALIVE + "\n")
+            sys.stdout.flush()
         return not self._stop.is_set()
 
     def _wait_for_signal(self) -> None:
@@ -97,9 +110,9 @@ def make_executor() -> Any:
     return EventsExecutor()
 
 
-def _host(specs: Sequence[NodeSpec], drain: bool) -> int:
+def _host(specs: Sequence[NodeSpec], drain: bool, supervised: bool) -> int:
     nodes = [_create(spec) for spec in specs]
-    spinner = Spinner(nodes)
+    spinner = Spinner(nodes, supervised)
     while spinner.spin_once():
         pass
     while drain and _handles_more(spinner, nodes):
@@ -116,9 +129,9 @@ def _handles_more(spinner: Spinner, nodes: Sequence[StageNode]) -> bool:
     return sum(node.handled for node in nodes) > before
 
 
-def _manage(system: System) -> int:
+def _manage(system: System, supervised: bool, revive: bool) -> int:
     manager = LifecycleManager(system.order)
-    return manager.run(Spinner([manager]).spin_once)
+    return manager.run(Spinner([manager], supervised).spin_once, revive=revive)
 
 
 def _create(spec: NodeSpec) -> StageNode:

@@ -18,7 +18,9 @@ from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, NODE_PARAMETERS, RI
 TOWN_WORLD = "autodrive.sim.town_world:TownWorld"
 HALL_WORLD = "autodrive.sim.hall_world:HallWorld"
 SAY_AT_S = 1.0  # by then the tracker has confirmed what it sees
-RECORDING = "recording"  # the group that ends last, and only when it has heard everything
+# groups with a part of their own in how a system begins and ends: the gate is there before those that it watches and
+# after them, the recording ends last, and only when it has heard everything
+SAFETY, RECORDING, SCORING, WORLD = "safety", "recording", "scoring", "world"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Options:
     is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts). A replay has
     ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
     ``rate``, how many times faster than it was (0: as fast as the stages answer).
-    ``cameras`` is the setup file of real cameras, for the system of that name.
+    ``cameras`` is the setup file of real cameras, for the system of that name. ``isolated`` gives every stage a process
+    of its own, so that one that dies takes no other with it.
     """
 
     system: str = "car"
@@ -78,6 +81,7 @@ class Options:
     from_s: float = 0.0
     to_s: float = 1e9
     rate: float = 0.0
+    isolated: bool = False
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -121,7 +125,16 @@ def build(options: Options) -> System:
     systems = {"car": _car, "humanoid": _humanoid, "perceive": _perceive, "replay": _replay, "cameras": _cameras}
     if options.system not in systems:
         raise ConfigError(f"system {options.system!r} is unknown; choose one of {sorted(systems)}")
-    return systems[options.system](options)
+    system = systems[options.system](options)
+    return _isolated(system) if options.isolated else system
+
+
+def _isolated(system: System) -> System:
+    own = {SAFETY, RECORDING, SCORING, WORLD}
+    groups: dict[str, tuple[NodeSpec, ...]] = {}
+    for name, nodes in system.groups.items():
+        groups |= {name: nodes} if name in own else {node.name: (node,) for node in nodes}
+    return System(system.name, groups)
 
 
 def _node(o: Options, name: str, factory: str, **parameters: Any) -> NodeSpec:
@@ -186,13 +199,13 @@ def _humanoid(o: Options) -> System:
     world = {"world": o.world or HALL_WORLD, "seed": o.seed, "duration_s": float(o.duration_s), "robot": o.robot}
     world["ends_with_task"] = bool(o.say)
     groups = {
+        SAFETY: (_optimus(o, "safety_gate", "walk_gate_node:WalkGateNode", envelope=envelope, stages=stages),),
         RECORDING: _recording(o),
-        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out, body="humanoid", task=o.task),),
-        "safety": (_optimus(o, "safety_gate", "walk_gate_node:WalkGateNode", envelope=envelope, stages=stages),),
+        SCORING: (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out, body="humanoid", task=o.task),),
         "thinking": thinking,
         "vision": vision,
         "limbs": limbs,
-        "world": (_optimus(o, "body_bridge", "body_bridge_node:BodyBridgeNode", rig=o.rig, **world),),
+        WORLD: (_optimus(o, "body_bridge", "body_bridge_node:BodyBridgeNode", rig=o.rig, **world),),
     }
     return System("humanoid", {name: nodes for name, nodes in groups.items() if nodes})
 
@@ -214,12 +227,12 @@ def _car(o: Options) -> System:
         stages=stages,
     )
     groups = {
+        SAFETY: (gate,),
         RECORDING: _recording(o),
-        "scoring": (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),
-        "safety": (gate,),
+        SCORING: (_node(o, "scorer", "scorer_node:ScorerNode", out=o.out),),
         "driving": driving,
         "vision": vision,
-        "world": _world(o),
+        WORLD: _world(o),
     }
     return System("car", {name: nodes for name, nodes in groups.items() if nodes})
 
@@ -229,7 +242,7 @@ def _perceive(o: Options) -> System:
     groups = {
         RECORDING: _recording(o),
         "vision": _vision(o, images="auto"),
-        "world": (player,),
+        WORLD: (player,),
     }
     return System("perceive", {name: nodes for name, nodes in groups.items() if nodes})
 
@@ -239,7 +252,7 @@ def _replay(o: Options) -> System:
     stages = {
         name: nodes
         for name, nodes in _car(replace(o, record=False)).groups.items()
-        if name in ("safety", "driving", "vision")
+        if name in (SAFETY, "driving", "vision")
     }
     names = [node.name for nodes in stages.values() for node in nodes]
     blind = [node.name for name, nodes in stages.items() for node in nodes if name != "vision"]
@@ -249,7 +262,7 @@ def _replay(o: Options) -> System:
     part = {"from_s": float(o.from_s), "to_s": float(o.to_s), "rate": float(o.rate)}
     player = _node(o, "replay", "replay_node:ReplayNode", bag=o.bag, out=o.out, stages=chosen, **part)
     groups = {name: tuple(n for n in nodes if n.name in chosen) for name, nodes in stages.items()}
-    return System("replay", {**{name: nodes for name, nodes in groups.items() if nodes}, "world": (player,)})
+    return System("replay", {**{name: nodes for name, nodes in groups.items() if nodes}, WORLD: (player,)})
 
 
 def _cameras(o: Options) -> System:
@@ -257,6 +270,6 @@ def _cameras(o: Options) -> System:
     cameras = {"rig": o.rig, "cameras": o.cameras, "mode": "realtime"}  # no camera waits
     groups: dict[str, tuple[NodeSpec, ...]] = {
         "vision": (_node(o, "camera_ingestion", "camera_ingestion_node:CameraIngestionNode", source="shm", **cameras),),
-        "world": (_node(o, "cameras", "cameras_node:CamerasNode", **cameras),),
+        WORLD: (_node(o, "cameras", "cameras_node:CamerasNode", **cameras),),
     }
     return System("cameras", groups)

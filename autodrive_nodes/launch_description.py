@@ -1,7 +1,8 @@
 """What the launch files share: a system of ``graph.py`` as a LaunchDescription of launch_ros nodes.
 
-One process per group and the lifecycle manager, as ``autodrive run`` starts them; when a process says DONE or ends, all
-end. Importable only where a ROS distribution has ``launch``.
+One process per group and the lifecycle manager, as ``autodrive run`` starts them; when a process says DONE, all
+end, and also when one ends that is not started again (autodrive_nodes/supervisor.py says which and why). Importable
+only where a ROS distribution has ``launch``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from launch_ros.actions import Node
 from autodrive.errors import ConfigError
 from autodrive_nodes.container import MANAGER
 from autodrive_nodes.graph import Options, build
+from autodrive_nodes.restarts import FIRST_DELAY_S, ends_the_run, starts_again
 
 _FIELDS = {field.name: field for field in fields(Options)}
 
@@ -32,28 +34,35 @@ def describe(system: str, arguments: Mapping[str, str], **defaults: str) -> Laun
         DeclareLaunchArgument(name, default_value=defaults.get(name, str(_FIELDS[name].default)), description=text)
         for name, text in arguments.items()
     ]
-    end = [
-        RegisterEventHandler(OnProcessIO(on_stdout=_end_when_done)),
-        RegisterEventHandler(OnProcessExit(on_exit=[Shutdown(reason="a process of the graph ended")])),
-    ]
+    end = RegisterEventHandler(OnProcessIO(on_stdout=_end_when_done))
     return LaunchDescription(
-        [*declared, *end, OpaqueFunction(function=lambda context: _processes(context, system, tuple(arguments)))]
+        [*declared, end, OpaqueFunction(function=lambda context: _processes(context, system, tuple(arguments)))]
     )
 
 
 def _processes(context: LaunchContext, system: str, names: tuple[str, ...]) -> list[LaunchDescriptionEntity]:
     chosen = {name: _parsed(name, LaunchConfiguration(name).perform(context)) for name in names}
     options = Options(system=system, **chosen)
-    return [
-        Node(
-            package="autodrive",
-            executable="container",
-            arguments=["--group", group, "--options", options.to_json()],
-            output="screen",
-            additional_env={"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
-        )
-        for group in (*build(options).groups, MANAGER)
+    nodes = {group: _process(options, group) for group in (*build(options).groups, MANAGER)}
+    over = [Shutdown(reason="a process of the graph ended")]
+    ends = [
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=over))
+        for group, node in nodes.items()
+        if ends_the_run(options, group)
     ]
+    return [*ends, *nodes.values()]
+
+
+def _process(options: Options, group: str) -> Node:
+    return Node(
+        package="autodrive",
+        executable="container",
+        arguments=["--group", group, "--options", options.to_json()],
+        output="screen",
+        additional_env={"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+        respawn=starts_again(options, group),
+        respawn_delay=FIRST_DELAY_S,
+    )
 
 
 def _parsed(name: str, text: str) -> Any:

@@ -1,4 +1,7 @@
-"""Brings the nodes of a system up: configures all of them at once, then activates them one after the other."""
+"""Brings the nodes of a system up: configures all of them at once, then activates them one after the other.
+
+One that may ``revive`` also looks after them: a node whose process was started again is brought up as before.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from autodrive.errors import AutodriveError, EnvironmentProblem
 
 START_TIMEOUT_S = 60.0
 PATIENCE_S = 3.0
+REVIVE_PERIOD_S = 1.0
 READY = "READY"
+# the states in which a transition has nothing to do: a manager that was started again finds its nodes at work
 _GOALS = {
-    Transition.TRANSITION_CONFIGURE: (State.PRIMARY_STATE_INACTIVE, "configured"),
-    Transition.TRANSITION_ACTIVATE: (State.PRIMARY_STATE_ACTIVE, "activated"),
+    Transition.TRANSITION_CONFIGURE: ((State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE), "configured"),
+    Transition.TRANSITION_ACTIVATE: ((State.PRIMARY_STATE_ACTIVE,), "activated"),
 }
 SpinOnce = Callable[[float], bool]
 
@@ -35,8 +40,9 @@ class LifecycleManager(Node):
             )
             for name in names
         }
+        self._asked: dict[str, tuple[Any, float]] = {}
 
-    def run(self, spin_once: SpinOnce) -> int:
+    def run(self, spin_once: SpinOnce, *, revive: bool = False) -> int:
         """Bring all up, say READY on standard output, stay until ``spin_once`` says to end; 1 if a node refused."""
         names = tuple(self._clients_of)
         try:
@@ -48,9 +54,36 @@ class LifecycleManager(Node):
             return 1
         sys.stdout.write(READY + "\n")
         sys.stdout.flush()
-        while spin_once(1.0):
-            pass
+        looked = time.monotonic()
+        while spin_once(REVIVE_PERIOD_S):
+            if revive and time.monotonic() - looked >= REVIVE_PERIOD_S:  # an answer wakes us too
+                looked = time.monotonic()
+                self._revive(spin_once)
         return 0
+
+    def _revive(self, spin_once: SpinOnce) -> None:
+        """A node that refuses says itself why; its process may come back and be asked again."""
+        for name in [name for name, get in self._states().items() if get == State.PRIMARY_STATE_UNCONFIGURED]:
+            try:
+                self._change((name,), Transition.TRANSITION_CONFIGURE, spin_once)
+                self._change((name,), Transition.TRANSITION_ACTIVATE, spin_once)
+            except AutodriveError as error:
+                self.get_logger().error(str(error))
+            self._asked.pop(name, None)  # what it answers to a question from before says nothing any more
+
+    def _states(self) -> dict[str, int]:
+        """What the nodes answered that were asked last time; asks those again that have answered or take too long."""
+        known = {name: get.result().current_state.id for name, (get, _) in self._asked.items() if get.done()}
+        for name in known:
+            del self._asked[name]
+        now = time.monotonic()
+        for name, (_, get) in self._clients_of.items():
+            waiting = self._asked.get(name)
+            if waiting is not None and now - waiting[1] < PATIENCE_S:
+                continue
+            if get.service_is_ready():
+                self._asked[name] = (get.call_async(GetState.Request()), now)
+        return known
 
     def _change(self, names: tuple[str, ...], transition: int, spin_once: SpinOnce) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -97,8 +130,8 @@ class _Request:
             self._asked = time.monotonic()
 
     def _judge(self, state: int) -> bool:
-        goal, done = _GOALS[self._transition]
-        if state == goal:
+        goals, done = _GOALS[self._transition]
+        if state in goals:
             return True
         if self._answer.done():
             raise AutodriveError(f"{self.name} could not be {done}")

@@ -8,6 +8,7 @@ from tf2_msgs.msg import TFMessage
 
 from autodrive.geometry import Pose2
 from autodrive.localization.dead_reckoning import DeadReckoning
+from autodrive.localization.start_pose import check_start_pose
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode
 
@@ -18,6 +19,8 @@ class LocalizationNode(StageNode):
     def setup(self) -> None:
         """Wait for the start pose and the motion sensors."""
         self._reckoning: DeadReckoning | None = None
+        self._start_ns = 0
+        self._moved_ns: int | None = None
         self._early: list[tuple[int, dict[str, Any]]] = []
         self._odometry, self._tf = self.say(contracts.ODOMETRY), self.say(contracts.TF)
         self.hear(contracts.INITIAL_POSE, self._on_start)
@@ -31,6 +34,7 @@ class LocalizationNode(StageNode):
         )
 
     def _on_start(self, message: Any) -> None:
+        self._start_ns = messages.stamp_of(message)
         p = message.pose.pose
         self._reckoning = DeadReckoning(Pose2(p.position.x, p.position.y, messages.yaw_of(p.orientation)))
         early, self._early = self._early, []
@@ -41,6 +45,9 @@ class LocalizationNode(StageNode):
         if self._reckoning is None:
             self._early.append((stamp_ns, values))
             return
+        if self._moved_ns is None and not self.lockstep:
+            check_start_pose(self._start_ns, stamp_ns)
+        self._moved_ns = stamp_ns
         ego = self._reckoning.update(stamp_ns, values["speed"], values["yaw_rate"], values["steering"])
         self._odometry.publish(messages.to_odometry(ego))
         self._tf.publish(TFMessage(transforms=[messages.to_transform(stamp_ns, "map", "base_link", ego.pose)]))

@@ -177,6 +177,14 @@ class StageNode(LifecycleNode):
         self._ticking.remove(timer)
         self.destroy_timer(timer)
 
+    def rivals(self, topic: Topic) -> str:
+        """That more than one publishes what only one may, "" if not; whoever acts on such a topic had better stop.
+
+        A process that was killed counts until the middleware notices it, which takes some 20 seconds.
+        """
+        count = int(self.count_publishers(topic.name))
+        return f"{count} publish {topic.name}, only {topic.owner} may" if count > 1 else ""
+
     def guard(self, action: Callable[[], None]) -> None:
         """Run ``action``; an AutodriveError is reported, anything else is a defect and ends the process."""
         try:

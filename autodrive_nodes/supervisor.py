@@ -1,16 +1,18 @@
-"""Starts a system where there is no ``ros2 launch``: one process per group, logs, and an ordered end.
+"""Starts a system where there is no ``ros2 launch``: one process per group, logs, restarts, and an ordered end.
 
 The groups and the lifecycle manager are the same processes that the launch files start. Each writes to
 OUT/log/GROUP.log; lines that begin with READY, PROGRESS, DONE or FATAL are for us.
+
+In lockstep a process that dies ends the run: frames would be lost, and with them the sense of the mode. In realtime the
+safety gate stops the body, and what died or hangs is started again, except where that would not be safe: nothing takes
+the place of the gate, of the body's own bridge, and of the judge of a simulated run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,150 +20,141 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from autodrive.errors import AutodriveError
 from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.container import MANAGER
-from autodrive_nodes.graph import RECORDING, Options, build
+from autodrive_nodes.graph import Options, build
 from autodrive_nodes.lifecycle_manager import READY
+from autodrive_nodes.processes import Processes
+from autodrive_nodes.restarts import Restarts, ends_the_run, forgiving, starts_again
 from autodrive_nodes.ros_domain import claim_domain
 from autodrive_nodes.stage_node import FATAL_PREFIX
 
-STOP_TIMEOUT_S = 10.0
-RECORDING_TIMEOUT_S = 60.0  # it may still have to draw what it has heard
 START_TIMEOUT_S = 90.0
 STALL_TIMEOUT_S = 120.0  # the scorer notices a silent stage before
 LAST_WORDS_S = 2.0
+HANG_S = 10.0
+POLL_S = 0.2
 Progress = Callable[[dict[str, Any]], None]
 
 
 def run_system(options: Options, on_progress: Progress) -> dict[str, Any]:
     """Run a system to its end and return the result that its last node reports.
 
-    Raises AutodriveError with one clear line if the system does not come up, a process dies, or nothing happens for a
-    while; KeyboardInterrupt on ctrl-C and SIGTERM. Whatever happens, no process is left behind.
+    In realtime ``restarts`` says how often each process was started again, ``lost`` which were not. Raises
+    AutodriveError with one clear line if the system does not come up, a process dies that is not started again, or
+    nothing happens for a while; KeyboardInterrupt on ctrl-C and SIGTERM. Whatever happens, no process is left behind.
     """
     system = build(options)
     domain, lock = claim_domain()
     logs = Path(options.out or tempfile.mkdtemp(prefix="autodrive-")) / "log"
     logs.mkdir(parents=True, exist_ok=True)
-    supervisor = _Supervisor(logs, {"ROS_DOMAIN_ID": str(domain)})
+    processes = Processes(logs, {"ROS_DOMAIN_ID": str(domain)})
     try:
         interrupts = _Interrupts()
         for group in (*system.groups, MANAGER):
             with interrupts.held():
-                supervisor.start(group, options)
-        return supervisor.follow(on_progress)
+                processes.start(group, options)
+        return _Supervisor(processes, options).follow(on_progress)
     finally:
-        supervisor.stop()
+        processes.stop()
+        remove_stale_segments()
         lock.close()
 
 
 class _Supervisor:
-    def __init__(self, logs: Path, environment: dict[str, str]) -> None:
-        self._logs = logs
-        # Python's allocator and BLAS threads must not fight over the few cores that the stages share
-        quiet = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        self._environment = {**os.environ, **quiet, **environment}
-        self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._lines: queue.Queue[tuple[str, str | None]] = queue.Queue()  # None: the process has ended
+    """Reads what the processes say until one says DONE."""
 
-    def start(self, group: str, options: Options) -> None:
-        module = [sys.executable, "-m", "autodrive_nodes.container"]
-        process = subprocess.Popen(
-            [*module, "--group", group, "--options", options.to_json(), "--parent", str(os.getpid())],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # ctrl-C in a terminal is for us, who end them in order
-        )
-        self._processes[group] = process
-        log = (self._logs / f"{group}.log").open("w")
-        threading.Thread(target=self._read, args=(group, process, log), daemon=True).start()
-
-    def _read(self, group: str, process: subprocess.Popen[str], log: IO[str]) -> None:
-        assert process.stdout is not None
-        with log:
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                self._lines.put((group, line.rstrip("\n")))
-        self._lines.put((group, None))
+    def __init__(self, processes: Processes, options: Options) -> None:
+        self._processes, self._options = processes, options
+        self._forgiving = forgiving(options)
+        self._ready = False
+        self._restarts = Restarts()
+        self._lost: dict[str, str] = {}
 
     def follow(self, on_progress: Progress) -> dict[str, Any]:
-        """Read what the processes say until one says DONE."""
-        patience = START_TIMEOUT_S
+        heard = time.monotonic()
         while True:
+            self._look_after()
             try:
-                group, line = self._lines.get(timeout=patience)
+                group, line = self._processes.lines.get(timeout=POLL_S)
             except queue.Empty:
-                raise AutodriveError(self._stalled(patience)) from None
-            if line is None:
-                raise AutodriveError(self._fatal_line() or self._died(group))
-            word, _, rest = line.partition(" ")
-            if line.startswith(FATAL_PREFIX):
-                raise AutodriveError(line.removeprefix(FATAL_PREFIX))
-            if word == READY:
-                patience = STALL_TIMEOUT_S
-            elif word == "PROGRESS":
-                on_progress(json.loads(rest))
-            elif word == "DONE":
-                result: dict[str, Any] = json.loads(rest)
+                patience = STALL_TIMEOUT_S if self._ready else START_TIMEOUT_S
+                if time.monotonic() - heard > patience:
+                    raise AutodriveError(self._stalled(patience)) from None
+                continue
+            heard = time.monotonic()
+            if (result := self._on_line(group, line, on_progress)) is not None:
                 return result
+
+    def _on_line(self, group: str, line: str | None, on_progress: Progress) -> dict[str, Any] | None:
+        if line is None:
+            self._on_end(group)
+            return None
+        word, _, rest = line.partition(" ")
+        if line.startswith(FATAL_PREFIX):
+            if not self._may_go_on(group):
+                raise AutodriveError(line.removeprefix(FATAL_PREFIX))
+            self._say(line.removeprefix(FATAL_PREFIX))
+            self._processes.kill(group)
+        elif word == READY:
+            self._ready = True
+        elif word == "PROGRESS":
+            on_progress(json.loads(rest))
+        elif word == "DONE":
+            result: dict[str, Any] = json.loads(rest)
+            return {**result, "restarts": self._restarts.count, "lost": self._lost} if self._forgiving else result
+        return None
+
+    def _may_go_on(self, group: str) -> bool:
+        return self._ready and not ends_the_run(self._options, group)
+
+    def _on_end(self, group: str) -> None:
+        if not self._may_go_on(group):
+            raise AutodriveError(self._fatal_line() or self._processes.how_it_ended(group))
+        how = self._processes.how_it_ended(group)
+        if not starts_again(self._options, group):
+            self._give_up(group, f"{how}; without it the body stands, and it is not started again")
+        elif (delay_s := self._restarts.died(group, time.monotonic())) is None:
+            self._give_up(group, f"{how}; it died too often and is not started again")
+        else:
+            self._say(f"{how}; it is started again in {delay_s:.1f} s")
+
+    def _give_up(self, group: str, text: str) -> None:
+        self._lost[group] = text
+        self._say(text)
+
+    def _look_after(self) -> None:
+        """Start what is due, kill what hangs: its end is then noticed like any other."""
+        if not (self._forgiving and self._ready):
+            return
+        for group in self._restarts.take_due(time.monotonic()):
+            self._processes.start(group, self._options)
+        for group in self._processes.hung(HANG_S):
+            self._say(f"process {group!r} gives no sign of life for {HANG_S:.0f} s and is killed")
+            self._processes.kill(group)
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        with (self._processes.logs / "supervisor.log").open("a") as log:
+            log.write(f"{text}\n")
 
     def _fatal_line(self) -> str:
         """Why a process ended is often said by another one, whose output may still be on its way."""
         deadline = time.monotonic() + LAST_WORDS_S
         while (left := deadline - time.monotonic()) > 0:
             try:
-                _, line = self._lines.get(timeout=left)
+                _, line = self._processes.lines.get(timeout=left)
             except queue.Empty:
                 break
             if line is not None and line.startswith(FATAL_PREFIX):
                 return line.removeprefix(FATAL_PREFIX)
         return ""
 
-    def _died(self, group: str) -> str:
-        log = self._logs / f"{group}.log"
-        status = self._processes[group].wait()
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        text = log.read_text(errors="replace").strip().splitlines()
-        last = f"; its last words: {text[-1]}" if text else ""
-        return f"process {group!r} {how}{last}; see {log}"
-
     def _stalled(self, patience: float) -> str:
-        complaints = []
-        for group in self._processes:
-            text = (self._logs / f"{group}.log").read_text().strip().splitlines()
-            complaints += [line for line in text if "[ERROR]" in line][-1:]
-        why = complaints[-1] if complaints else f"see the logs in {self._logs}"
-        return f"nothing happened for {patience:.0f} s: a stage does not answer ({why})"
-
-    def stop(self) -> None:
-        """End all processes, the recording group last so that it keeps everything."""
-        for last in (False, True):
-            groups = [group for group in self._processes if (group == RECORDING) == last]
-            for group in groups:
-                self._signal(group, signal.SIGINT)
-            deadline = time.monotonic() + (RECORDING_TIMEOUT_S if last else STOP_TIMEOUT_S)
-            for group in groups:
-                self._wait(group, deadline)
-        remove_stale_segments()
-
-    def _wait(self, group: str, deadline: float) -> None:
-        try:
-            self._processes[group].wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            self._signal(group, signal.SIGKILL)
-            self._processes[group].wait()
-
-    def _signal(self, group: str, number: int) -> None:
-        if self._processes[group].poll() is None:
-            self._processes[group].send_signal(number)
+        return f"nothing happened for {patience:.0f} s: a stage does not answer ({self._processes.complaint()})"
 
 
 class _Interrupts:

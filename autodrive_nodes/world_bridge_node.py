@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from autoware_vehicle_msgs.msg import SteeringReport, VelocityReport
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Imu
 
 from autodrive.scene import Command
@@ -17,7 +18,7 @@ from autodrive.sim.world import TICK_S, GroundTruth, Sensors
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.world_host import WorldHost
 
-STALE_COMMAND_NS = 500_000_000
+STALE_COMMAND_S = 0.5
 BRAKE_MPS2 = -4.0
 ARRIVED_M, STANDING_MPS = 1.5, 0.2
 
@@ -32,6 +33,7 @@ class WorldBridgeNode(WorldHost):
         super().setup()
         self._sensors: Sensors | None = None
         self._command = Command(0, 0.0, 0.0, 0.0)
+        self._refused, self._steering_held = "", 0.0
         c = contracts
         self._velocity, self._imu, self._steering = self.say(c.VELOCITY), self.say(c.IMU), self.say(c.STEERING)
         self._route = self.say(c.ROUTE)
@@ -68,11 +70,20 @@ class WorldBridgeNode(WorldHost):
     def _step(self) -> None:
         if self._ended or self._sensors is None:
             return
-        command = self._command
-        if not self.lockstep and self._sensors.stamp_ns - command.stamp_ns > STALE_COMMAND_NS:
-            command = Command(self._sensors.stamp_ns, command.steering, BRAKE_MPS2, 0.0)
+        command = self._command if self.lockstep else self._obeyed(self._command, self._sensors.stamp_ns)
         self._sensors = self._world.step(command)
         self._publish()
+
+    def _obeyed(self, command: Command, now_ns: int) -> Command:
+        """The newest command, or braking with the wheels held: when the gate is silent, or somebody passes for it."""
+        age_s = (now_ns - command.stamp_ns) * 1e-9
+        why = self.rivals(contracts.COMMAND) or (f"the command is {age_s:.1f} s old" if age_s > STALE_COMMAND_S else "")
+        if why:
+            command = Command(now_ns, self._steering_held, BRAKE_MPS2, 0.0)
+            if not self._refused:
+                self.diagnose(now_ns, DiagnosticStatus.ERROR, f"brakes by itself: {why}")
+        self._refused, self._steering_held = why, command.steering
+        return command
 
     def _publish(self) -> None:
         assert self._sensors is not None

@@ -1,7 +1,8 @@
 """The humanoid's side of a world: owns /clock, publishes joints, IMU and cameras, and moves the joints as commanded.
 
 In lockstep the world waits, however long, for the joint command of the tick just published; in realtime it steps at
-wall speed with the newest command, whose position targets go on holding the body when no new one comes.
+wall speed with the newest command, and keeps its balance by itself, as a robot's firmware does, when no new one comes
+or somebody else publishes commands.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from autodrive.body import JointCommand
+from autodrive.humanoid.robot import load_robot
+from autodrive.humanoid.standby import Standby
 from autodrive.sim.world import GroundTruth
 from autodrive_nodes import contracts
 from autodrive_nodes.world_host import WorldHost
@@ -38,6 +42,7 @@ class BodyBridgeNode(WorldHost):
         super().setup()
         self._sensors: Any = None
         self._command: JointCommand | None = None
+        self._standby = None if self.lockstep else Standby(load_robot(self.value("robot")))
         self._fell_ns: int | None = None
         self._task_over_ns: int | None = None
         self._joints, self._imu = self.say(contracts.JOINT_STATES), self.say(contracts.IMU)
@@ -79,8 +84,18 @@ class BodyBridgeNode(WorldHost):
     def _step(self) -> None:
         if self._ended or self._command is None:
             return
-        self._sensors = self._world.step(self._command)
+        command = self._command if self._standby is None else self._obeyed(self._command, self._standby)
+        self._sensors = self._world.step(command)
         self._publish()
+
+    def _obeyed(self, command: JointCommand, standby: Standby) -> JointCommand:
+        body, rivals, before = self._sensors.body, self.rivals(contracts.JOINT_COMMAND), standby.active
+        chosen = standby.choose(body, command, trusted=not rivals)
+        if standby.active and not before:
+            age_s = (body.stamp_ns - command.stamp_ns) * 1e-9
+            why = rivals or f"the joint command is {age_s:.2f} s old"
+            self.diagnose(body.stamp_ns, DiagnosticStatus.ERROR, f"stands by itself: {why}")
+        return chosen
 
     def _publish(self) -> None:
         body = self._sensors.body

@@ -9,6 +9,7 @@ from tf2_msgs.msg import TFMessage
 from autodrive.geometry import Pose2
 from autodrive.humanoid.robot import load_robot
 from autodrive.localization.leg_odometry import LegOdometry
+from autodrive.localization.start_pose import check_start_pose
 from autodrive.lockstep import StampSynchronizer
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.stage_node import StageNode
@@ -25,6 +26,8 @@ class LegOdometryNode(StageNode):
         """Wait for the start pose and the body."""
         self._robot = load_robot(self.value("robot"))
         self._odometry: LegOdometry | None = None
+        self._start_ns = 0
+        self._moved_ns: int | None = None
         self._early: list[tuple[int, dict[str, Any]]] = []
         self._body, self._frame = self.say(contracts.BODY_ODOMETRY), self.say(contracts.ODOMETRY)
         self._tf = self.say(contracts.TF)
@@ -34,6 +37,7 @@ class LegOdometryNode(StageNode):
         )
 
     def _on_start(self, message: Any) -> None:
+        self._start_ns = messages.stamp_of(message)
         p = message.pose.pose
         start = Pose2(p.position.x, p.position.y, messages.yaw_of(p.orientation))
         self._odometry = LegOdometry(self._robot, start)
@@ -45,6 +49,9 @@ class LegOdometryNode(StageNode):
         if self._odometry is None:
             self._early.append((stamp_ns, values))
             return
+        if self._moved_ns is None and not self.lockstep:
+            check_start_pose(self._start_ns, stamp_ns)
+        self._moved_ns = stamp_ns
         ego = self._odometry.update(from_joints_and_imu(values["joints"], values["imu"]))
         self._body.publish(messages.to_odometry(ego))
         if is_frame(stamp_ns):

@@ -46,7 +46,8 @@ class LocomotionNode(StageNode):
         self._gate.command(walk.stamp_ns, walk)
 
     def _step(self, stamp_ns: int, v: dict[str, Any], walk: WalkCommand | None) -> None:
-        if walk is None or stamp_ns - walk.stamp_ns > STALE_NS:
+        unsure = not self.lockstep and self.rivals(contracts.CMD_VEL)
+        if walk is None or unsure or not 0 <= stamp_ns - walk.stamp_ns <= STALE_NS:
             walk = WalkCommand(stamp_ns, 0.0, 0.0, 0.0)
         body = from_joints_and_imu(v["joints"], v["imu"])
         verdict = self._guard.check(self._walker.step(body, walk, v["arms"]), stamp_ns)

@@ -13,7 +13,8 @@ from optimus_nodes.body_messages import from_twist, to_twist
 class WalkGateNode(GateNode):
     """walking command, odometry, tracks, halt -> /cmd_vel."""
 
-    wanted, allowed, envelope = contracts.WALK, contracts.CMD_VEL, WalkEnvelope
+    wanted, allowed, operator = contracts.WALK, contracts.CMD_VEL, contracts.OPERATOR_WALK
+    envelope = WalkEnvelope
     from_message, to_message = staticmethod(from_twist), staticmethod(to_twist)
 
     def setup(self) -> None:

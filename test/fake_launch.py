@@ -73,7 +73,10 @@ class Node(LaunchDescriptionEntity):
         arguments: Iterable[str] | None = None,
         output: str = "log",
         additional_env: dict[str, str] | None = None,
+        respawn: bool = False,
+        respawn_delay: float | None = None,
     ) -> None:
+        self.respawn, self.respawn_delay = respawn, respawn_delay
         self.package, self.executable, self.name, self.output = package, executable, name, output
         self.arguments, self.additional_env = list(arguments or []), dict(additional_env or {})
 

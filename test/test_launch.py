@@ -52,6 +52,10 @@ def defaults(description: Any) -> dict[str, str]:
 
 
 def processes(description: Any, **chosen: str) -> list[Any]:
+    return [entity for entity in started(description, **chosen) if type(entity).__name__ == "Node"]
+
+
+def started(description: Any, **chosen: str) -> list[Any]:
     from launch import LaunchContext
 
     context = LaunchContext()
@@ -116,7 +120,22 @@ def test_an_argument_of_the_wrong_type_is_named() -> None:
 def test_the_launch_ends_when_the_run_is_over_or_a_process_ends() -> None:
     handlers = [item.event_handler for item in entities(describe("car.launch.py"), "RegisterEventHandler")]
     (output,) = [item for item in handlers if isinstance(item, fake_launch.OnProcessIO)]
-    (ended,) = [item for item in handlers if isinstance(item, fake_launch.OnProcessExit)]
     assert output.on_stdout(SimpleNamespace(text=b"PROGRESS {}\n")) is None
     assert isinstance(output.on_stdout(SimpleNamespace(text=b"PROGRESS {}\nDONE {}\n"))[0], fake_launch.Shutdown)
-    assert isinstance(ended.on_exit[0], fake_launch.Shutdown)
+
+
+ALL = {"safety", "scoring", "driving", "vision", "world", "manager"}
+
+
+@pytest.mark.skipif(REAL, reason="event handlers of the real launch need a running launch service")
+@pytest.mark.parametrize(
+    ("mode", "ending", "again"),
+    [("lockstep", ALL, set()), ("realtime", {"scoring", "world"}, {"driving", "vision", "manager"})],
+)
+def test_a_process_that_dies_ends_the_launch_or_is_started_again(mode: str, ending: set[str], again: set[str]) -> None:
+    found = started(describe("car.launch.py"), mode=mode)
+    nodes = [item for item in found if isinstance(item, fake_launch.Node)]
+    handlers = [item.event_handler for item in found if isinstance(item, fake_launch.RegisterEventHandler)]
+    assert all(isinstance(handler.on_exit[0], fake_launch.Shutdown) for handler in handlers)
+    assert {given(handler.target_action)[0] for handler in handlers} == ending
+    assert {given(node)[0] for node in nodes if node.respawn} == again

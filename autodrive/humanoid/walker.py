@@ -36,7 +36,11 @@ class Walker:
         except Exception as error:  # onnxruntime raises classes of its own without a common base
             raise EngineError(f"walking policy {robot.policy} cannot be loaded: {error}; run: make setup") from error
         (self._input,) = (item.name for item in self._session.get_inputs())
-        self._action = np.zeros(len(robot.joints))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was before: standing, nothing done yet."""
+        self._action = np.zeros(len(self._robot.joints))
         self._phase = _STANDING.copy()
 
     def step(self, body: BodyState, walk: WalkCommand, arms: ArmCommand) -> JointCommand:

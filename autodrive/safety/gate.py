@@ -91,17 +91,21 @@ class SafetyGate(Generic[C]):
         *,
         halt: bool = False,
         reasons: tuple[str, ...] = (),
+        by_hand: bool = False,
     ) -> GateResult[C]:
         """Judge one command at ``now_ns``; the output is inside the envelope whatever comes in.
 
         ``halt`` stops as fast as the body can, in this very answer and as long as it is set; ``reasons`` of others
-        (the supervisor) stop it like faults of the command.
+        (the supervisor) stop it like faults of the command. ``by_hand``: the command of an operator, who must
+        be able to move a body whose stages are dead; it is kept inside the envelope and away from ``tracks``.
         """
         dt = 0.0 if self._last_ns is None else min(max((now_ns - self._last_ns) * 1e-9, 0.0), MAX_STEP_S)
         self._last_ns = now_ns
         if ego is not None and not self._latched:
             self._latched = self._body.lost(ego)
-        faults = [*reasons, *self._faults(command, now_ns, perception_stamp_ns, ego)]
+        faults = self._command_faults(command, now_ns)
+        if not by_hand:
+            faults = [*reasons, *faults, *self._sense_faults(now_ns, perception_stamp_ns, ego)]
         at_once = halt or self._latched != ""
         if at_once:
             faults = [reason for reason in (self._latched, "halted" if halt else "") if reason] + faults
@@ -117,16 +121,13 @@ class SafetyGate(Generic[C]):
         output, changed = self._body.limit(command, now_ns, dt)
         return GateResult(output, LIMITED if changed else PASS, ())
 
-    def _faults(
-        self, command: C | None, now_ns: int, perception_stamp_ns: int | None, ego: EgoState | None
-    ) -> list[str]:
-        faults = []
+    def _command_faults(self, command: C | None, now_ns: int) -> list[str]:
         if command is None:
-            faults.append("no command")
-        else:
-            faults += self._body.faults(command)
-            faults += self._age_fault("command", command.stamp_ns, now_ns)
-        faults += self._age_fault("perception", perception_stamp_ns, now_ns)
+            return ["no command"]
+        return [*self._body.faults(command), *self._age_fault("command", command.stamp_ns, now_ns)]
+
+    def _sense_faults(self, now_ns: int, perception_stamp_ns: int | None, ego: EgoState | None) -> list[str]:
+        faults = self._age_fault("perception", perception_stamp_ns, now_ns)
         faults += self._age_fault("odometry", None if ego is None else ego.stamp_ns, now_ns)
         if ego is not None and not finite(ego.pose.x, ego.pose.y, ego.pose.yaw, ego.speed, ego.yaw_rate):
             faults.append("odometry is not finite")

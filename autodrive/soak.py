@@ -1,0 +1,67 @@
+"""What a long run does to a machine: growth of every process, drift of every stage, and the verdict on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+WARM_UP = 0.1  # share of the run in which caches fill and allocators settle; it is shown and not judged
+SHARE = 0.2  # of what is judged: its first part against its last
+MOST_GROWTH = 0.05
+# a few kilobytes or one descriptor more are no leak, whatever their share
+SMALLEST = {"memory_mib": 4.0, "descriptors": 2.0, "threads": 1.0, "shared_memory_mib": 4.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at one process (``process`` "machine": what all share) at ``wall_s``; ``memory_mib`` is its own."""
+
+    wall_s: float
+    process: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """From the median of the first part to that of the last, ``growth`` as a share of the first."""
+
+    process: str
+    what: str
+    first: float
+    last: float
+    limited: bool
+
+    @property
+    def growth(self) -> float:
+        """0.05 is five per cent more at the end."""
+        return (self.last - self.first) / self.first if self.first else 0.0
+
+    @property
+    def too_much(self) -> bool:
+        """Whether this is growth that must not be."""
+        small = self.last - self.first <= SMALLEST.get(self.what, 0.0)
+        return self.limited and self.growth > MOST_GROWTH and not small
+
+
+def trends(samples: Sequence[Sample]) -> list[Trend]:
+    """Growth of every value of every process, in the order in which they first appear.
+
+    Latencies are shown and not limited: on a machine that is shared they follow its other users.
+    """
+    series: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for sample in samples:
+        for what, value in sample.values.items():
+            series.setdefault((sample.process, what), []).append((sample.wall_s, value))
+    return [
+        Trend(process, what, *_first_and_last(np.array(points)), limited=what in SMALLEST)
+        for (process, what), points in series.items()
+    ]
+
+
+def _first_and_last(points: np.ndarray) -> tuple[float, float]:
+    t, values = points[:, 0], points[:, 1]
+    begin = t[0] + WARM_UP * (t[-1] - t[0])
+    part = SHARE * (t[-1] - begin)
+    return float(np.median(values[(t >= begin) & (t <= begin + part)])), float(np.median(values[t >= t[-1] - part]))
