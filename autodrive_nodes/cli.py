@@ -14,6 +14,7 @@ from autodrive_nodes.commands import (
     doctor,
     engine,
     evaluate,
+    faults,
     perceive,
     regress,
     replay,
@@ -23,7 +24,7 @@ from autodrive_nodes.commands import (
     train,
 )
 
-COMMANDS = (run, evaluate, perceive, bag, replay, regress, train, engine, bench, soak, calibrate, town, doctor)
+COMMANDS = (run, evaluate, perceive, bag, replay, regress, faults, train, engine, bench, soak, calibrate, town, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

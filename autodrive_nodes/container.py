@@ -58,7 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # every thread inherits the mask: signals reach only the one that waits for them, between two callbacks
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     parameters = [word for path in files for word in ("--params-file", str(path))]
-    ros_args = ["--ros-args", *parameters, "--", *args.ros_args]
+    remappings = [
+        word
+        for node in system.groups.get(args.group, ())
+        for name, other in node.remappings
+        for word in ("-r", f"{node.name}:{name}:={other}")
+    ]
+    ros_args = ["--ros-args", *parameters, *remappings, "--", *args.ros_args]
     rclpy.init(args=ros_args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         supervised = args.parent is not None

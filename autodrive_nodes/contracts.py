@@ -78,6 +78,7 @@ DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "any"
 TRUTH_OBJECTS = Topic("/simulation/ground_truth/objects", "autoware_perception_msgs/msg/TrackedObjects", "world_bridge")
 TRUTH_ODOMETRY = Topic("/simulation/ground_truth/kinematic_state", "nav_msgs/msg/Odometry", "world_bridge")
 TRUTH_EVENTS = Topic("/simulation/ground_truth/events", "std_msgs/msg/String", "world_bridge")
+FAULTS = Topic("/faults/order", "std_msgs/msg/String", "user")
 SCORE = Topic("/simulation/score", "std_msgs/msg/String", "scorer")
 
 TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))

@@ -25,11 +25,12 @@ SAFETY, RECORDING, SCORING, WORLD = "safety", "recording", "scoring", "world"
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node: ``factory`` is "module:Class" of a StageNode."""
+    """One node: ``factory`` is "module:Class" of a StageNode; ``remappings`` are topics that it calls otherwise."""
 
     name: str
     factory: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    remappings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Options:
     ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
     ``rate``, how many times faster than it was (0: as fast as the stages answer).
     ``cameras`` is the setup file of real cameras, for the system of that name. ``isolated`` gives every stage a process
-    of its own, so that one that dies takes no other with it.
+    of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault injector
+    stands (``autodrive faults``).
     """
 
     system: str = "car"
@@ -82,6 +84,7 @@ class Options:
     to_s: float = 1e9
     rate: float = 0.0
     isolated: bool = False
+    faults: str = ""
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -126,7 +129,12 @@ def build(options: Options) -> System:
     if options.system not in systems:
         raise ConfigError(f"system {options.system!r} is unknown; choose one of {sorted(systems)}")
     system = systems[options.system](options)
-    return _isolated(system) if options.isolated else system
+    system = _isolated(system) if options.isolated else system
+    if options.faults:
+        from autodrive_nodes.fault_graph import faulted  # which knows this module
+
+        return faulted(system, options)
+    return system
 
 
 def _isolated(system: System) -> System:

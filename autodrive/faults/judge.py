@@ -1,0 +1,193 @@
+"""What became of a fault: who noticed it and when, when the body began to stop and stood, and whether that is right.
+
+Pure: it judges what was seen and said, with the simulated time at which that reached an observer outside the graph.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autodrive.faults.campaign import CONTINUE, END, STOP, Fault
+
+WARN, ERROR = 1, 2  # as in diagnostic_msgs/DiagnosticStatus
+SLACK_S = 0.5  # behind the envelope's timeout, the body must be on its way to standstill
+REGAINED_MPS = 0.3  # a body that gets faster by this is not stopping
+UNSTEADY_MPS = 0.08  # speeds nearer to each other are the same
+_FIGURES = re.compile(r"[\d.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The body at a time [s]: by the truth. ``contacts`` are those that began then."""
+
+    at_s: float
+    speed: float
+    contacts: tuple[str, ...] = ()
+    fallen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that was said at a time [s]; ``level`` as in DiagnosticStatus."""
+
+    at_s: float
+    who: str
+    level: int
+    text: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for what differs only in figures."""
+        return self.who, _FIGURES.sub("#", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a body must keep: it stops within ``timeout_s`` + SLACK_S after the fault, by ``deceleration`` [m/s2]."""
+
+    timeout_s: float
+    deceleration: float
+    standing_mps: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """One fault as it went.
+
+    ``before`` is what was said anyway; ``moving_s`` when the body moved again after it; ``ended`` why the run ended
+    meanwhile ("" while it goes on), ``hung`` that it had to be ended by force; ``effect``: how much the injector
+    changed, None where that is not its doing.
+    """
+
+    fault: Fault
+    at_s: float
+    samples: Sequence[Sample]
+    said: Sequence[Said]
+    before: frozenset[tuple[str, str]] = frozenset()
+    moving_s: float | None = None
+    ended: str = ""
+    hung: bool = False
+    effect: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One row of the table; times in seconds after the fault, None where it did not happen."""
+
+    fault: str
+    expect: str
+    detected_s: float | None
+    detected_by: str
+    reaction: str
+    reacted_s: float | None
+    standing_s: float | None
+    moving_s: float | None
+    contacts: tuple[str, ...]
+    fell: bool
+    outcome: str
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it should be."""
+        return not self.problems
+
+
+def judge(course: Course, bounds: Bounds) -> Outcome:
+    """The verdict on one fault."""
+    fault, at_s = course.fault, course.at_s
+    first = next((said for said in course.said if said.level >= WARN and said.key not in course.before), None)
+    begun_s, standing_s = stopping(course.samples, at_s, bounds.standing_mps)
+    contacts = tuple(contact for sample in course.samples if sample.at_s >= at_s for contact in sample.contacts)
+    fell = any(sample.fallen for sample in course.samples if sample.at_s >= at_s)
+    row = Outcome(
+        fault=fault.name,
+        expect=fault.expect,
+        detected_s=None if first is None else max(first.at_s - at_s, 0.0),
+        detected_by="" if first is None else f"{first.who}: {first.text}",
+        reaction=_reaction(course, begun_s),
+        reacted_s=_since(begun_s, at_s),
+        standing_s=_since(standing_s, at_s),
+        moving_s=_since(course.moving_s, at_s),
+        contacts=contacts,
+        fell=fell,
+        outcome=_outcome(course, standing_s),
+        problems=(),
+    )
+    return replace(row, problems=tuple(_problems(course, row, bounds)))
+
+
+def stopping(samples: Sequence[Sample], at_s: float, standing_mps: float) -> tuple[float | None, float | None]:
+    """When after ``at_s`` the body last began to stop, and when it stood [s]; None, None if it never stood."""
+    after = [sample for sample in samples if sample.at_s >= at_s]
+    stood = next((k for k, sample in enumerate(after) if abs(sample.speed) <= standing_mps), None)
+    if stood is None:
+        return None, None
+    top, first = 0.0, stood
+    for k in range(stood, -1, -1):
+        if abs(after[k].speed) < top - REGAINED_MPS:
+            break  # it got faster after this: no stop had begun
+        top, first = max(top, abs(after[k].speed)), k
+    begun = max(k for k in range(first, stood + 1) if abs(after[k].speed) >= top - UNSTEADY_MPS)
+    return after[begun].at_s, after[stood].at_s
+
+
+def _since(time_s: float | None, at_s: float) -> float | None:
+    return None if time_s is None else max(time_s - at_s, 0.0)
+
+
+def _reaction(course: Course, begun_s: float | None) -> str:
+    asked = [said.text for said in course.said if said.who == "reaction"]
+    for reaction in ("emergency", "comfort"):
+        if reaction in asked:
+            return f"{reaction} stop"
+    return "stop" if begun_s is not None else "none"
+
+
+def _outcome(course: Course, standing_s: float | None) -> str:
+    if course.hung:
+        return "hung"
+    if course.ended:
+        return f"run ended: {course.ended}"
+    if course.moving_s is not None:
+        return "stopped, recovered" if standing_s is not None else "went on"
+    return "stands" if standing_s is not None else "did not stop"
+
+
+def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
+    fault, found = course.fault, []
+    if outcome.contacts:
+        found.append(f"collision with {', '.join(outcome.contacts)}")
+    if outcome.fell:
+        found.append("it fell")
+    if course.hung:
+        found.append("the run had to be ended by force")
+    if course.effect == 0:
+        found.append("nothing was faulted: there was nothing to fault")
+    if fault.noticed and outcome.detected_s is None and not course.ended:
+        found.append("nobody noticed")
+    if course.ended and fault.expect != END:
+        found.append("the run ended")
+    if fault.expect == END and not course.ended:
+        found.append("the run went on")
+    if fault.expect == STOP and not course.ended:
+        found += _stop_problems(course, outcome, bounds)
+    if fault.expect in (STOP, CONTINUE) and not fault.final and outcome.moving_s is None and not course.ended:
+        found.append("it did not move again")
+    return found
+
+
+def _stop_problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
+    most_s = bounds.timeout_s + SLACK_S
+    if outcome.reacted_s is None or outcome.standing_s is None:
+        return ["it did not stop"]
+    found = []
+    if outcome.reacted_s > most_s:
+        found.append(f"it began to stop after {outcome.reacted_s:.2f} s, more than {most_s:.2f} s")
+    speed = next((abs(s.speed) for s in course.samples if s.at_s >= course.at_s), 0.0)
+    needed_s = most_s + 1.0 + speed / bounds.deceleration
+    if outcome.standing_s > needed_s:
+        found.append(f"it stood after {outcome.standing_s:.2f} s, more than {needed_s:.2f} s")
+    return found

@@ -1,0 +1,237 @@
+"""Runs a campaign: starts the graph, waits until the body moves, breaks something, watches, mends it, and goes on.
+
+Faults that a body recovers from are made one after the other in one run; those that end a run have one of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive.faults.campaign import CAMERA, END, INJECTED, KINDS, STOP, Fault
+from autodrive.faults.judge import Bounds, Course, Outcome, judge, stopping
+from autodrive_nodes import contracts
+from autodrive_nodes import fault_processes as processes
+from autodrive_nodes.fault_bodies import FaultBody
+from autodrive_nodes.fault_graph import topics_by_name
+from autodrive_nodes.fault_run import FaultRun
+from autodrive_nodes.fault_watch import FaultWatch
+from autodrive_nodes.graph import Options
+
+PER_RUN = 16
+START_WALL_S = 120.0
+MOVING_S = 40.0  # to get on its way, in the beginning and after a fault
+BEFORE_S = 1.5  # what is said so shortly before a fault is not said because of it
+POLL_S = 0.05
+SLOW = 3.0  # a simulated second may take so many of the wall clock
+ROUTINE = ("route completed", "time is over", "the task is over")
+ATTEMPTS = 3
+RECORDING = ("recorder", "video")
+
+
+class RunOver(Exception):
+    """The run came to its ordinary end, or the body found no way on: a new one is needed."""
+
+
+@dataclass
+class Campaigner:
+    """Makes faults on one body from one seed on; ``note`` is told what is being done."""
+
+    body: FaultBody
+    seed: int
+    out: Path
+    engine: Path
+    note: Callable[[str], None]
+
+    def run(self, faults: Sequence[Fault]) -> Iterator[Outcome]:
+        """Every fault's outcome, in the order in which they were made."""
+        solitary = [fault for fault in faults if _solitary(fault)]
+        waiting = [fault for fault in faults if not _solitary(fault)]
+        batches = [waiting[k : k + PER_RUN] for k in range(0, len(waiting), PER_RUN)]
+        for number, batch in enumerate([*batches, *([fault] for fault in solitary)]):
+            yield from self._batch(batch, self.out / f"{number:03d}")
+
+    def _batch(self, faults: Sequence[Fault], out: Path) -> Iterator[Outcome]:
+        left = list(faults)
+        for attempt in range(ATTEMPTS + len(faults)):
+            if not left:
+                return
+            before = len(left)
+            for outcome in _Run(self, tuple(left), out / str(attempt)).outcomes():
+                left.pop(0)
+                yield outcome
+            if attempt >= ATTEMPTS - 1 and len(left) == before:
+                raise AutodriveError(f"the {self.body.name} did not get on its way in {ATTEMPTS} runs; see {out}")
+
+
+class _Run:
+    """One run of the graph, and the faults that it is to take."""
+
+    def __init__(self, campaigner: Campaigner, faults: Sequence[Fault], out: Path) -> None:
+        self._body, self._faults, self._note = campaigner.body, faults, campaigner.note
+        self._options = _options(campaigner, faults, out)
+        self._seed = campaigner.seed
+        self._keep_going: Callable[[], None] = lambda: None
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """One per fault until the run is over."""
+        with FaultRun(self._options) as self._run, closing(FaultWatch(self._run.domain)) as self._watch:
+            self._start()
+            for fault in self._faults:
+                self._note(f"{fault.name}: getting on its way")
+                if not self._wait(self._moves, MOVING_S):
+                    return
+                try:
+                    course = self._make(fault)
+                except RunOver:
+                    return
+                yield judge(course, self._body.bounds)
+                if self._run.over or fault.final or course.moving_s is None:
+                    return
+
+    def _start(self) -> None:
+        self._note("starting")
+        deadline = time.monotonic() + START_WALL_S
+        while self._watch.truth is None or (self._options.faults and not self._watch.injector_listens()):
+            self._look()
+            if self._run.over or time.monotonic() > deadline:
+                raise EnvironmentProblem(f"the run did not come up: {self._run.last_words or 'nothing was said'}")
+        self._keep_going = self._body.keep_going(self._watch, self._seed)
+
+    def _look(self) -> None:
+        self._watch.spin(POLL_S)
+        for line in self._run.lines():
+            self._watch.note("supervisor", line)
+
+    def _moves(self) -> bool:
+        self._keep_going()
+        return self._watch.speed > self._body.moving_mps and not self._watch.stopped
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Whether a condition came true within simulated ``seconds``; also False when the run ends."""
+        end_s, end_wall_s = self._watch.now_s + seconds, time.monotonic() + SLOW * seconds
+        while not condition():
+            if self._run.over or self._watch.now_s > end_s or time.monotonic() > end_wall_s:
+                return False
+            self._look()
+        return True
+
+    def _make(self, fault: Fault) -> Course:
+        self._note(fault.name)
+        watch = self._watch
+        at_s = watch.now_s
+        before = frozenset(said.key for said in watch.said if said.at_s > at_s - BEFORE_S)
+        first_word, watch.effect = len(watch.said), None
+        end = self._break(fault)
+        try:
+            self._hold(fault, at_s)
+        finally:
+            end()
+        course = Course(fault, at_s, (), (), before)
+        if fault.expect == END:
+            self._wait(lambda: self._run.over, 60.0)
+        moving_s = self._mend(fault)
+        if watch.ended in ROUTINE and fault.expect != END:
+            raise RunOver
+        ended = ""
+        if self._run.over:
+            self._run.end()
+            self._look()
+            ended = self._run.last_words or "without a word"
+        return replace(
+            course,
+            samples=self._body.samples(watch),
+            said=tuple(watch.said[first_word:]),
+            moving_s=moving_s,
+            ended=ended,
+            effect=watch.effect if fault.kind in INJECTED else None,
+        )
+
+    def _hold(self, fault: Fault, at_s: float) -> None:
+        """As long as the fault is to last; one that must stop the body lasts until it stands, if it does in time."""
+        self._wait(lambda: False, fault.seconds)
+        if fault.expect == STOP:
+            self._wait(lambda: self._stands(at_s), _longest_stop_s(self._body.bounds, self._watch.speed))
+
+    def _stands(self, at_s: float) -> bool:
+        _, standing_s = stopping(self._body.samples(self._watch)[-200:], at_s, self._body.bounds.standing_mps)
+        return standing_s is not None
+
+    def _mend(self, fault: Fault) -> float | None:
+        """Once nothing is broken any more: forgiveness, and on. When it moved again; None if it did not."""
+        self._wait(lambda: False, 0.5)
+        if fault.final or fault.expect == END:
+            self._wait(lambda: False, 2.0)
+            return None
+        self._note(f"{fault.name}: mended")
+        asked = [time.monotonic()]
+
+        def moves() -> bool:
+            if (self._watch.latched or self._watch.stopped) and time.monotonic() - asked[0] > 1.0:
+                asked[0] = time.monotonic()
+                self._watch.ask_reset()
+            return self._moves()
+
+        return self._watch.now_s if self._wait(moves, MOVING_S) else None
+
+    def _break(self, fault: Fault) -> processes.Ending:
+        run, watch = self._run, self._watch
+        if fault.kind in INJECTED:
+            watch.order(fault.kind, fault.target)
+            return lambda: watch.order("", "")
+        if fault.kind == "intruder":
+            topic = topics_by_name(("",))[fault.target]
+            return watch.intrude(topic, self._body.intruder[fault.target])
+        if fault.kind == "cpu_load":
+            return processes.load_machine()
+        if fault.kind == "shm_gone":
+            return processes.unlink_shared_memory(run, (self._body.group_of(self._options, self._body.world),))
+        group, engine = self._body.group_of(self._options, fault.target), Path(self._options.engine)
+        makers: dict[str, Callable[[], processes.Ending]] = {
+            "killed": lambda: processes.kill(run, group),
+            "hung": lambda: processes.hang(run, group),
+            "engine_deleted": lambda: processes.delete_engine(run, group, engine),
+            "engine_corrupted": lambda: processes.corrupt_engine(run, group, engine),
+            "memory_pressure": lambda: processes.press_memory(run, group),
+            "disk_full": lambda: processes.fill_disk(run, group),
+        }
+        return makers[fault.kind]()
+
+
+def _solitary(fault: Fault) -> bool:
+    return fault.alone or fault.final or fault.expect == END
+
+
+def _longest_stop_s(bounds: Bounds, speed: float) -> float:
+    return bounds.timeout_s + 3.0 + speed / bounds.deceleration
+
+
+def _options(campaigner: Campaigner, faults: Sequence[Fault], out: Path) -> Options:
+    body = campaigner.body
+    options = replace(body.graph(campaigner.seed), out=str(out.resolve()), engine=str(campaigner.engine.resolve()))
+    if any(fault.kind.startswith("engine_") for fault in faults):
+        options = replace(options, engine=str(processes.copy_engine(campaigner.engine, out.resolve() / "engine")))
+    if any(fault.target in RECORDING for fault in faults):
+        options = replace(options, record=True)
+    if topics := _topics(faults, body.targets().cameras):
+        options = replace(options, faults=json.dumps(topics))
+    return options
+
+
+def _topics(faults: Sequence[Fault], cameras: tuple[str, ...]) -> list[str]:
+    """Where the injector has to stand."""
+    wanted: list[str] = []
+    for fault in faults:
+        if KINDS[fault.kind] == CAMERA:
+            at = cameras.index(fault.target)
+            both = (fault.target, cameras[(at + 1) % len(cameras)])
+            names = both if fault.kind == "camera_swapped" else (fault.target,)
+            wanted += [contracts.IMAGE_SHM.name.format(camera=name) for name in names]
+        elif fault.kind in INJECTED:
+            wanted.append(fault.target)
+    return list(dict.fromkeys(wanted))

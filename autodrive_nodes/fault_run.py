@@ -1,0 +1,118 @@
+"""One run of the graph in a process of its own, which can be broken and ended from outside, and what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive_nodes.graph import Options
+from autodrive_nodes.ros_domain import claim_domain
+from autodrive_nodes.supervisor import run_system
+
+END_TIMEOUT_S = 40.0
+
+
+class FaultRun:
+    """A run under way in ``domain``; a context manager that ends it."""
+
+    def __init__(self, options: Options) -> None:
+        self.domain, lock = claim_domain()
+        lock.close()  # for the process to claim
+        words = {"ROS_DOMAIN_ID": str(self.domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "autodrive_nodes.fault_run", options.to_json()],
+            env={**os.environ, **words},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # ctrl-C is for the campaign, which ends its runs
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.hung = False
+        self.last_words = ""
+        assert self.process.stdout is not None and self.process.stderr is not None
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def __enter__(self) -> FaultRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended by itself."""
+        return self.process.poll() is not None
+
+    def lines(self) -> list[str]:
+        """What the supervisor of the processes has said since the last call."""
+        found = []
+        while not self._lines.empty():
+            found.append(self._lines.get())
+        return found
+
+    def pid_of(self, group: str) -> int:
+        """The process that hosts a group now; raises EnvironmentProblem if there is none."""
+        found = _hosts(self.process.pid).get(group)
+        if found is None:
+            raise EnvironmentProblem(f"the run has no process {group!r} now")
+        return found
+
+    def end(self) -> None:
+        """End it in order; what does not end in END_TIMEOUT_S is killed with all its processes, and ``hung``."""
+        if not self.over:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.hung = True
+            self.process.kill()  # its processes die with it
+            self.process.wait()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            if text := line.strip():
+                self.last_words = text
+                self._lines.put(text)
+
+
+def _hosts(supervisor: int) -> dict[str, int]:
+    """Group -> pid of the containers that a supervisor has started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except (OSError, IndexError, ValueError):
+            continue  # it ended meanwhile
+        if parent == supervisor and b"--group" in words:
+            found[words[words.index(b"--group") + 1].decode()] = int(folder.name)
+    return found
+
+
+def main() -> int:
+    """Run the system that the first argument describes."""
+    try:
+        run_system(Options.from_json(sys.argv[1]), lambda progress: None)
+    except AutodriveError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.write(f"{json.dumps('the run came to its end')}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
