@@ -9,17 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from autodrive.soak import Sample
+from autodrive.transport.ring import PREFIX, SHM
 from autodrive_nodes.graph import Options
 from autodrive_nodes.supervisor import run_system
 
 MIB = 1024 * 1024
-SHARED = Path("/dev/shm")
 MACHINE = "machine"
 _LONGER_THAN_ANY_S = 1e6
 
@@ -55,24 +54,33 @@ def soak(
 
 
 def look(wall_s: float, latency_ms: dict[str, dict[str, float]]) -> list[Sample]:
-    """One sample of each process of the running system, of each stage's latency, and of what all share."""
-    found = [Sample(wall_s, MACHINE, {"shared_memory_mib": _shared_memory()})]
+    """One sample of each process of the running system, of each stage's latency, and the load of the machine."""
+    found = [Sample(wall_s, MACHINE, {"load": psutil.getloadavg()[0]})]
     for process in psutil.Process().children(recursive=True):
         try:
             words = process.cmdline()
             if "--group" not in words:
                 continue
             values = {
-                "memory_mib": process.memory_full_info().uss / MIB,
+                "memory_mib": _own_memory(process) / MIB,
                 "descriptors": float(process.num_fds()),
                 "threads": float(process.num_threads()),
             }
         except psutil.Error:  # it ended meanwhile
             continue
+        if rings := _rings(process.pid):
+            values["shared_memory_mib"] = rings / MIB
         found.append(Sample(wall_s, words[words.index("--group") + 1], values))
     found += [Sample(wall_s, stage, {f"{k}_ms": v for k, v in both.items()}) for stage, both in latency_ms.items()]
     return found
 
 
-def _shared_memory() -> float:
-    return sum(path.stat().st_blocks * 512 for path in SHARED.iterdir() if path.is_file()) / MIB
+def _own_memory(process: psutil.Process) -> int:
+    """Bytes that no file backs: what is shared with other programs comes and goes with them."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
+
+
+def _rings(pid: int) -> int:
+    """Bytes of the image rings that a process owns."""
+    return sum(path.stat().st_blocks * 512 for path in SHM.glob(f"{PREFIX}-*-{pid}-*"))

@@ -12,7 +12,7 @@ from autodrive.soak import Sample
 PANELS = (
     ("memory_mib", "own memory, MiB"),
     ("descriptors", "open descriptors"),
-    ("shared_memory_mib", "shared memory, MiB"),
+    ("load", "load of the whole machine, others included"),
     ("p50_ms", "median from the camera stamp, ms"),
 )
 
