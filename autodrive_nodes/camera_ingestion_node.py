@@ -1,7 +1,7 @@
 """Gathers the images of all cameras that belong to one exposure, checks them, and watches each camera's health.
 
 Cameras of one trigger (the simulator's) carry equal stamps; those of a camera setup file are brought together by the
-nearest stamp, and each is judged: a camera that is not fit to be used ends the frame sets until it is again.
+nearest stamp. In realtime each is judged: a camera that is not fit to be used ends the frame sets until it is again.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from autodrive.camera.nearest_sync import NearestSynchronizer
 from autodrive.camera.recordings import decode_image
+from autodrive.camera.rig_health import RigHealth
 from autodrive.camera.setup_file import read_camera_setup
 from autodrive.errors import ConfigError, InputError
 from autodrive.lockstep import StampSynchronizer
 from autodrive.rig import Camera, load_rig
 from autodrive.transport.ring import Descriptor, RingReader, RingWriter
 from autodrive_nodes import contracts, frame_set, messages
-from autodrive_nodes.camera_watch import CameraWatch
+from autodrive_nodes.camera_watch import SIMULATED, CameraWatch
 from autodrive_nodes.image_messages import from_image
 from autodrive_nodes.stage_node import StageNode
 
 HEALTH_EVERY = 10  # frame sets
 MISSING_AFTER_S = 2.0
 HEALTH_PERIOD_S = 1.0
+LOSS_PERIOD_S = 0.1
 
 
 class CameraIngestionNode(StageNode):
@@ -57,6 +59,10 @@ class CameraIngestionNode(StageNode):
             self._watch = CameraWatch(names, chosen.limits, lambda: int(self.get_clock().now().nanoseconds))
         else:
             self._sets = StampSynchronizer(names)
+            if (
+                not self.lockstep and self.value("source") == "shm"
+            ):  # where a frame waits for every camera, and nothing may depend on when it came
+                self._watch = CameraWatch(names, SIMULATED, rig=RigHealth(names))
         self._rings: dict[str, RingWriter] = {}
         self._reader = RingReader()
         self._received = dict.fromkeys(self._sets.names, 0)
@@ -68,8 +74,10 @@ class CameraIngestionNode(StageNode):
         """Watch for cameras that fall silent while others go on."""
         if self._watch is None:
             self.every(MISSING_AFTER_S, self._find_missing)
-        else:
-            self.every(HEALTH_PERIOD_S, self._report_health)
+            return
+        self.every(HEALTH_PERIOD_S, self._report_health)
+        if not self.value("cameras"):
+            self.every(LOSS_PERIOD_S, self._find_lost)
 
     def shutdown(self) -> None:
         """Release the rings that decoded images lie in."""
@@ -138,6 +146,11 @@ class CameraIngestionNode(StageNode):
         assert self._watch is not None
         counts = {"sets": self._complete, "sets_dropped": self._sets.dropped, "late": self._sets.late}
         self._diagnostics.publish(self._watch.report(counts))
+
+    def _find_lost(self) -> None:
+        assert self._watch is not None
+        if (text := self._watch.lost()) is not None:
+            self.report_failure(text, self._watch.now_ns)
 
     def _find_missing(self) -> None:
         if not self._sets.pending or time.monotonic() - self._stalled_since < MISSING_AFTER_S:

@@ -57,8 +57,8 @@ class Options:
     ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
     ``rate``, how many times faster than it was (0: as fast as the stages answer).
     ``cameras`` is the setup file of real cameras, for the system of that name. ``isolated`` gives every stage a process
-    of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault injector
-    stands (``autodrive faults``).
+    of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault
+    injector stands (``autodrive faults``).
     """
 
     system: str = "car"

@@ -131,3 +131,20 @@ def test_any_stamps_end_in_a_finite_state(steps: list[tuple[int, int]], known: b
         state = health.state(now)
         assert all(np.isfinite(v) for v in state.values.values()) and state.text
     assert health.frames == len(steps)
+
+
+def test_noise_and_darkness_are_faults_where_they_are_judged() -> None:
+    limits = HealthLimits(blind=0.98, grain=20.0)
+    edges = np.kron(np.random.default_rng(0).integers(0, 255, (12, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    assert Stream(limits).run(3, lambda _: edges).level == Level.OK
+    rng = np.random.default_rng(1)
+    spoilt = Stream(limits).run(3, lambda _: np.clip(edges + rng.normal(0, 45, edges.shape), 0, 255).astype(np.uint8))
+    assert spoilt.level == Level.ERROR and spoilt.text.startswith("noisy: half of its pixels are off by")
+    dark = Stream(limits).run(3, lambda _: np.zeros((96, 128, 3), np.uint8))
+    assert dark.level == Level.ERROR and dark.text.startswith("blind: 100 % of the image is black")
+
+
+@pytest.mark.parametrize("limits", [{"blind": 1.5}, {"grain": -1.0}, {"blind": float("nan")}])
+def test_impossible_limits_of_sight(limits: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        HealthLimits(**limits)

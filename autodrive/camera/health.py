@@ -17,6 +17,7 @@ from autodrive.errors import ConfigError
 
 WINDOW = 50  # frames
 STEP = 16  # every so many pixels of a row and rows are looked at
+GRAIN_STEP = 32  # and every pixel of every so many rows, for noise
 DARK, BRIGHT = 8, 247  # grey levels at which a pixel says no more than "black" or "white"
 
 
@@ -35,7 +36,8 @@ class HealthLimits:
     ``rate_hz``: of the camera, 0 when it is not known; ``latency_s``: from exposure to arrival, 0 when the stamps are
     not of the clock of the arrivals; ``lost_s``: so long without an image is a lost camera; ``frozen``: so many equal
     images in a row stand still, 0 where equal images are natural (a rendered world has no noise); ``clipped``: share of
-    black or of white pixels above which the exposure is out of range.
+    black or of white pixels above which the exposure is out of range; ``blind``: share above which there is nothing to
+    be seen, ``grain``: noise in grey levels above which nothing can be made out (0: neither is judged).
     """
 
     rate_hz: float = 0.0
@@ -43,22 +45,32 @@ class HealthLimits:
     lost_s: float = 1.0
     frozen: int = 0
     clipped: float = 0.9
+    blind: float = 0.0
+    grain: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises ConfigError for limits that no camera could keep."""
         if not (self.rate_hz >= 0 and self.latency_s >= 0 and self.lost_s > 0 and self.frozen >= 0):
             raise ConfigError(f"camera limits must not be negative, and lost_s must be positive: {self}")
+        if not (0 <= self.blind <= 1 and self.grain >= 0):
+            raise ConfigError(f"blind must be in 0..1, grain not negative: {self}")
         if self.frozen == 1 or not 0 < self.clipped <= 1:
             raise ConfigError(f"frozen must be 0 or at least 2, clipped in 0..1: {self}")
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is kept of an image: a hash of the pixels looked at, and the shares of black and of white ones."""
+    """What is kept of an image.
+
+    A hash of the pixels looked at, the shares of black and of white ones, their grey levels (h, w), and the ``grain``:
+    how much [grey levels] half of the pixels at least differ from the line through their neighbours in the row.
+    """
 
     digest: int
     black: float
     white: float
+    thumbnail: NDArray[np.float32]
+    grain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +83,18 @@ class Health:
 
 
 def look(image: NDArray[np.uint8]) -> Look:
-    """A glance at an image (H, W, 3): every STEP-th pixel."""
+    """A glance at an image (H, W, 3): every STEP-th pixel, and some rows."""
     pixels = np.ascontiguousarray(image[STEP // 2 :: STEP, STEP // 2 :: STEP])
     black, white = (float(np.mean(side)) for side in ((pixels <= DARK).all(-1), (pixels >= BRIGHT).all(-1)))
-    return Look(zlib.crc32(pixels.data), black, white)
+    return Look(zlib.crc32(pixels.data), black, white, pixels.mean(-1, dtype=np.float32), _grain(image))
+
+
+def _grain(image: NDArray[np.uint8]) -> float:
+    """Edges are rare in a row of pixels, noise is in all of them: the median sees the one and not the other."""
+    rows = image[GRAIN_STEP // 2 :: GRAIN_STEP, :, 1].astype(np.int16)
+    if rows.shape[0] == 0 or rows.shape[1] < 3:
+        return 0.0
+    return float(np.median(np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])))
 
 
 class CameraHealth:
@@ -119,6 +139,7 @@ class CameraHealth:
             values["latency_max_ms"] = round(1e3 * max(self._latencies), 2)
         if self._look is not None:
             values |= {"black": round(self._look.black, 3), "white": round(self._look.white, 3)}
+            values["grain"] = round(self._look.grain, 1)
         return Health(level, "; ".join(text for _, text in findings) or "delivers", values)
 
     def fault(self, now_ns: int) -> str | None:
@@ -152,7 +173,18 @@ class CameraHealth:
             found.append(self._refused)
         if self._limits.frozen and self._equal >= self._limits.frozen:
             found.append("frozen: its images are equal")
+        if self._look is not None:
+            found += self._blindness(self._look)
         return [(Level.ERROR, text) for text in found]
+
+    def _blindness(self, glance: Look) -> list[str]:
+        limits, found = self._limits, []
+        share, what = max((glance.black, "black"), (glance.white, "white"))
+        if limits.blind and share >= limits.blind:
+            found.append(f"blind: {100 * share:.0f} % of the image is {what}")
+        if limits.grain and glance.grain > limits.grain:
+            found.append(f"noisy: half of its pixels are off by {glance.grain:.0f} grey levels")
+        return found
 
     def _warnings(self) -> list[tuple[Level, str]]:
         limits, found = self._limits, []
