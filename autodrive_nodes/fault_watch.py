@@ -120,7 +120,10 @@ class FaultWatch:
         event = json.loads(message.data)
         self.truth = truth = truth_from_json(event["truth"])
         self._stamp_s, self._stamp_wall_s = truth.stamp_ns / 1e9, time.monotonic()
-        begun = tuple(f"{c.kind} {c.name}" for c in self._touches.new(truth.stamp_ns, truth.contacts))
+        begun = tuple(
+            c.name if c.name.startswith(c.kind) else f"{c.kind} {c.name}"
+            for c in self._touches.new(truth.stamp_ns, truth.contacts)
+        )
         self.samples.append(Sample(self._stamp_s, truth.speed, begun, truth.fallen))
         self.places.append((truth.ego.x, truth.ego.y))
         self.ended = event.get("end", "")

@@ -58,6 +58,15 @@ def test_exchanged_cables_are_seen_at_the_exchange_and_the_way_back() -> None:
     assert faults(health) == {}
 
 
+def test_cables_that_are_exchanged_in_the_middle_of_a_frame() -> None:
+    health = RigHealth(NAMES)
+    run(health, range(1, 5))
+    health.frame("front", 5 * PERIOD, look(scene("front", 5)))
+    health.frame("front", 5 * PERIOD, look(scene("left", 5)))  # which was on its way to the other channel
+    run(health, range(6, 9), {"front": lambda k: scene("left", k), "left": lambda k: scene("front", k)})
+    assert sorted(faults(health)) == ["front", "left"]
+
+
 def test_one_camera_that_shows_what_another_did_is_no_exchange() -> None:
     health = RigHealth(NAMES)
     run(health, range(1, 5))

@@ -17,6 +17,7 @@ from autodrive.errors import ConfigError
 UNLIKE = (
     12.0  # grey levels, mean over the thumbnail, by which an image must differ from the one before to be looked into
 )
+KEPT = 5  # images of each camera
 LIKENESS = 0.6  # so much nearer must it be to what another camera showed
 
 
@@ -51,7 +52,7 @@ class RigHealth:
 
     def __init__(self, names: tuple[str, ...], limits: RigLimits | None = None) -> None:
         self._limits = limits or RigLimits()
-        self._seen: dict[str, deque[_Seen]] = {name: deque(maxlen=2) for name in names}
+        self._seen: dict[str, deque[_Seen]] = {name: deque(maxlen=KEPT) for name in names}
         self._looks: dict[str, int] = {}
         self._equal = dict.fromkeys(names, 1)
         self._off = dict.fromkeys(names, 0)
@@ -93,25 +94,20 @@ class RigHealth:
 
     def _source(self, name: str, stamp_ns: int, thumbnail: NDArray[np.float32]) -> str:
         """Whose view the image is: that of the camera whose last image it is most like, if it is unlike its own."""
-        before = {other: self._before(other, stamp_ns) for other in self._seen}
-        own = before[name]
-        if own is None:
+        own = self._before(name, stamp_ns)
+        if not own:
             return self._seen[name][-1].source if self._seen[name] else name
-        distance = _distance(thumbnail, own.thumbnail)
+        distance = _distance(thumbnail, own[-1].thumbnail)
         if distance < UNLIKE:
-            return own.source
-        others = {o: _distance(thumbnail, s.thumbnail) for o, s in before.items() if o != name and s is not None}
-        nearest = min(others, key=lambda other: others[other], default=None)
-        if nearest is None or others[nearest] > LIKENESS * distance:
-            return own.source
-        found = before[nearest]
-        assert found is not None
-        return found.source
+            return own[-1].source
+        others = [seen for other in self._seen if other != name for seen in self._before(other, stamp_ns)]
+        nearest = min(others, key=lambda seen: _distance(thumbnail, seen.thumbnail), default=own[-1])
+        is_like = _distance(thumbnail, nearest.thumbnail) < LIKENESS * distance
+        return nearest.source if is_like else own[-1].source
 
-    def _before(self, name: str, stamp_ns: int) -> _Seen | None:
-        """A camera's last image before a stamp, if it is not too old."""
-        earlier = [seen for seen in self._seen[name] if 0 < stamp_ns - seen.stamp_ns <= self._limits.gap_s * 1e9]
-        return earlier[-1] if earlier else None
+    def _before(self, name: str, stamp_ns: int) -> list[_Seen]:
+        """A camera's images before a stamp that are not too old."""
+        return [seen for seen in self._seen[name] if 0 < stamp_ns - seen.stamp_ns <= self._limits.gap_s * 1e9]
 
     def _exchanged_with(self, name: str) -> str | None:
         """The camera that shows this one's view while this one shows its: one alone may be a coincidence."""

@@ -100,7 +100,12 @@ def judge(course: Course, bounds: Bounds) -> Outcome:
     fault, at_s = course.fault, course.at_s
     first = next((said for said in course.said if said.level >= WARN and said.key not in course.before), None)
     begun_s, standing_s = stopping(course.samples, at_s, bounds.standing_mps)
-    contacts = tuple(contact for sample in course.samples if sample.at_s >= at_s for contact in sample.contacts)
+    contacts = tuple(
+        f"{contact} after {sample.at_s - at_s:.1f} s at {abs(sample.speed):.1f} m/s"
+        for sample in course.samples
+        if sample.at_s >= at_s
+        for contact in sample.contacts
+    )
     fell = any(sample.fallen for sample in course.samples if sample.at_s >= at_s)
     row = Outcome(
         fault=fault.name,
