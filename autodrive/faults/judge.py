@@ -180,7 +180,8 @@ def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
     if fault.expect == STOP and not course.ended:
         found += _stop_problems(course, outcome, bounds)
     if fault.expect in (STOP, CONTINUE) and not fault.final and outcome.moving_s is None and not course.ended:
-        found.append("it did not move again")
+        last = course.said[-1].text if course.said else "nothing was said"
+        found.append(f"it did not move again ({last})")
     return found
 
 
