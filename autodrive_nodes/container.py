@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Host a group until SIGINT or SIGTERM."""
     args = parse_arguments(argv)
     if args.parent is not None:
-        _die_with(args.parent)
+        die_with(args.parent)
     try:
         options = Options.from_json(args.options)
         system, files = build(options), parameter_files(options)
@@ -146,7 +146,7 @@ def _create(spec: NodeSpec) -> StageNode:
     return node
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Linux kills this process when the thread that started it ends, so that a killed supervisor leaves no orphan."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before

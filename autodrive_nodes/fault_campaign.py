@@ -6,6 +6,7 @@ Faults that a body recovers from are made one after the other in one run; those 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -31,6 +32,7 @@ POLL_S = 0.05
 SLOW = 3.0  # a simulated second may take so many of the wall clock
 ROUTINE = ("route completed", "time is over", "the task is over")
 ATTEMPTS = 3
+POSE_LOST = re.compile("initial ?pose")
 RECORDING = ("recorder", "video")
 
 
@@ -174,10 +176,17 @@ class _Run:
         def moves() -> bool:
             if (self._watch.latched or self._watch.stopped) and time.monotonic() - asked[0] > 1.0:
                 asked[0] = time.monotonic()
-                self._watch.ask_reset()
+                self._operate()
             return self._moves()
 
         return self._watch.now_s if self._wait(moves, MOVING_S) else None
+
+    def _operate(self) -> None:
+        """What an operator does beside a body that stands: says where it is, if it asks for that, and resets."""
+        recent = [said for said in self._watch.said if said.at_s > self._watch.now_s - BEFORE_S]
+        if any(POSE_LOST.search(said.text) for said in recent):
+            self._watch.tell_pose()
+        self._watch.ask_reset()
 
     def _break(self, fault: Fault) -> processes.Ending:
         run, watch = self._run, self._watch

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive_nodes.container import die_with
 from autodrive_nodes.graph import Options
 from autodrive_nodes.ros_domain import claim_domain
 from autodrive_nodes.supervisor import run_system
@@ -28,7 +29,7 @@ class FaultRun:
         lock.close()  # for the process to claim
         words = {"ROS_DOMAIN_ID": str(self.domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "autodrive_nodes.fault_run", options.to_json()],
+            [sys.executable, "-m", "autodrive_nodes.fault_run", options.to_json(), str(os.getpid())],
             env={**os.environ, **words},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -102,7 +103,8 @@ def _hosts(supervisor: int) -> dict[str, int]:
 
 
 def main() -> int:
-    """Run the system that the first argument describes."""
+    """Run the system that the first argument describes, until the process that the second one names is gone."""
+    die_with(int(sys.argv[2]))
     try:
         run_system(Options.from_json(sys.argv[1]), lambda progress: None)
     except AutodriveError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -16,7 +17,7 @@ from std_srvs.srv import Trigger
 from autodrive.faults.judge import ERROR, WARN, Said, Sample
 from autodrive.sim.touches import Touches
 from autodrive.sim.world import GroundTruth
-from autodrive_nodes import contracts
+from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
 from autodrive_nodes.fault_graph import INJECTOR
 from autodrive_nodes.stage_node import message_type, qos
@@ -50,6 +51,7 @@ class FaultWatch:
         self._orders = self._publisher(contracts.FAULTS)
         self._instructions = self._publisher(contracts.INSTRUCTION)
         self._operator = self._publisher(contracts.OPERATOR_STOP)
+        self._poses = self._publisher(contracts.INITIAL_POSE)
         self._reset: Any = self.node.create_client(Trigger, f"/{gate}/reset")
         self._hear(contracts.TRUTH_EVENTS, self._on_truth)
         self._hear(contracts.SAFETY_STATE, self._on_state)
@@ -98,6 +100,14 @@ class FaultWatch:
         """Ask the gate to forgive what has latched; whether it did is in its state."""
         if self._reset.service_is_ready():
             self._reset.call_async(Trigger.Request())
+
+    def tell_pose(self) -> None:
+        """What an operator does whose body no longer knows where it is."""
+        assert self.truth is not None
+        ego = self.truth.ego
+        message = PoseWithCovarianceStamped(header=messages.header(round(self.now_s * 1e9), "map"))
+        message.pose.pose = messages.to_pose(ego.x, ego.y, 0.0, ego.yaw)
+        self._poses.publish(message)
 
     def intrude(self, topic: Topic, make: Callable[[int], Any]) -> Callable[[], None]:
         """Publish on ``topic`` as one more node would, 20 times a second, until the returned function is called."""

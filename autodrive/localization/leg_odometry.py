@@ -63,7 +63,8 @@ class LegOdometry:
             return self._begin(body)
         dt = (body.stamp_ns - self._stamp_ns) * 1e-9
         if not 0 < dt <= self._config.max_gap_s:
-            raise InputError(f"leg odometry: stamp {body.stamp_ns} ns comes {dt:.3f} s after the last one")
+            lost = "; the pose is lost, stop and send a new initial pose" if dt > 0 else ""
+            raise InputError(f"leg odometry: stamp {body.stamp_ns} ns comes {dt:.3f} s after the last one{lost}")
         self._stamp_ns = body.stamp_ns
         self._yaw += (self._tilt.update(body, dt) - self._rest.bias) * dt
         posture = self._legs.posture(body.position, self._tilt.quaternion(self._yaw))
