@@ -13,9 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
 from autodrive.errors import AutodriveError, EnvironmentProblem
 from autodrive.faults.campaign import CAMERA, END, INJECTED, KINDS, STOP, Fault
 from autodrive.faults.judge import Bounds, Course, Outcome, judge, stopping
+from autodrive.files import write_atomic
 from autodrive_nodes import contracts
 from autodrive_nodes import fault_processes as processes
 from autodrive_nodes.fault_bodies import FaultBody
@@ -227,9 +230,19 @@ def _options(campaigner: Campaigner, faults: Sequence[Fault], out: Path) -> Opti
         options = replace(options, engine=str(processes.copy_engine(campaigner.engine, out.resolve() / "engine")))
     if any(fault.target in RECORDING for fault in faults):
         options = replace(options, record=True)
+    options = replace(options, parameters=str(_patience(out)))
     if topics := _topics(faults, body.targets().cameras):
         options = replace(options, faults=json.dumps(topics))
     return options
+
+
+def _patience(out: Path) -> Path:
+    """A parameter file with which the judge of the run does not end it because stages fail: that they do is meant."""
+    path = out.resolve() / "parameters.yaml"
+    write_atomic(
+        path, yaml.safe_dump({"scorer": {"ros__parameters": {"failures": 100_000, "silence_s": 60.0}}}).encode()
+    )
+    return path
 
 
 def _topics(faults: Sequence[Fault], cameras: tuple[str, ...]) -> list[str]:
