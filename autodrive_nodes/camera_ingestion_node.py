@@ -6,6 +6,7 @@ nearest stamp. In realtime each is judged: a camera that is not fit to be used e
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -33,6 +35,7 @@ HEALTH_EVERY = 10  # frame sets
 MISSING_AFTER_S = 2.0
 HEALTH_PERIOD_S = 1.0
 LOSS_PERIOD_S = 0.1
+MOVING_MPS, MOVING_RADPS = 0.2, 0.1
 
 
 class CameraIngestionNode(StageNode):
@@ -63,6 +66,7 @@ class CameraIngestionNode(StageNode):
                 not self.lockstep and self.value("source") == "shm"
             ):  # where a frame waits for every camera, and nothing may depend on when it came
                 self._watch = CameraWatch(names, SIMULATED, rig=RigHealth(names))
+                self.hear(contracts.ODOMETRY, self._on_odometry)
         self._rings: dict[str, RingWriter] = {}
         self._reader = RingReader()
         self._received = dict.fromkeys(self._sets.names, 0)
@@ -141,6 +145,12 @@ class CameraIngestionNode(StageNode):
         if self._complete % HEALTH_EVERY == 1:
             counts = {"complete": self._complete, "dropped": self._sets.dropped, **self._received}
             self.diagnose(stamp_ns, DiagnosticStatus.OK, "all cameras deliver", counts)
+
+    def _on_odometry(self, message: Odometry) -> None:
+        assert self._watch is not None
+        twist = message.twist.twist
+        speed = math.hypot(twist.linear.x, twist.linear.y)
+        self._watch.moves(speed > MOVING_MPS or abs(twist.angular.z) > MOVING_RADPS)
 
     def _report_health(self) -> None:
         assert self._watch is not None

@@ -48,6 +48,10 @@ class CameraWatch:
         if (fault := camera.fault(self._now_ns()) or self._rig.fault(name)) is not None:
             raise InputError(f"camera {name}: {fault}")
 
+    def moves(self, moving: bool) -> None:
+        """Whether the body does, so that every image must differ from the one before."""
+        self._rig.moving = moving
+
     def refuse(self, name: str, why: str) -> None:
         """An image came that cannot be used."""
         self._cameras[name].refuse(why)

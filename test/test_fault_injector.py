@@ -131,6 +131,7 @@ def test_numbers_streams_and_clocks(bench: Bench) -> None:
 @pytest.mark.parametrize("kind", [kind for kind, on in KINDS.items() if on == CAMERA])
 def test_a_broken_camera_is_named_and_ends_the_frame_sets_until_it_is_whole(bench: Bench, kind: str) -> None:
     sets = bench.listen(contracts.FRAME_SET)
+    bench.feed(contracts.ODOMETRY, odometry(1))
     bench.look(4)
     bench.spin(lambda: len(sets) == 4)
     assert bench.errors() == []

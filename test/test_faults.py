@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from autodrive.errors import ConfigError
+from autodrive.errors import ConfigError, InputError
 from autodrive.faults.campaign import END, KINDS, STOP, Fault, Targets, chosen, load_campaign
 from autodrive.faults.images import black, half_size, noisy
 from autodrive.faults.judge import Bounds, Course, Said, Sample, judge, stopping
 from autodrive.faults.numbers import spoil
-from autodrive.faults.report import document, markdown, summary, table
+from autodrive.faults.report import document, markdown, merged, outcomes_of, summary, table
 from autodrive.faults.streams import Delayed, Duplicated, Flood, Reordered, Silent
 from autodrive.scene import GroundMarkings
 from autodrive_nodes import messages
@@ -234,4 +235,15 @@ def test_reports() -> None:
     outcomes = {7: [judge(course(), BOUNDS), judge(course(said=(), hung=True), BOUNDS)]}
     assert summary(outcomes) == "2 faults, 1 as expected; collisions 0, falls 0, hangs 1"
     assert "camera_dead front" in table(outcomes) and markdown(outcomes).count("\n") == 3
-    assert [row["ok"] for row in document("car", outcomes)["faults"]] == [True, False]
+    found = document("car", outcomes)
+    assert [row["ok"] for row in found["faults"]] == [True, False]
+    assert outcomes_of(json.loads(json.dumps(found))) == outcomes
+    with pytest.raises(InputError, match="no report"):
+        outcomes_of({"faults": [{"seed": 1}]})
+
+
+def test_outcomes_that_are_made_anew_replace_old_ones_in_the_order_of_the_campaign() -> None:
+    a, b = (judge(course(fault=Fault("killed", name)), BOUNDS) for name in ("a", "b"))
+    better = judge(course(fault=Fault("killed", "b"), moving_s=5.0), BOUNDS)
+    assert merged([b, a], [better], ["killed a", "killed b"]) == [a, better]
+    assert merged([b], [], ["killed a"]) == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+from autodrive.errors import InputError
 from autodrive.faults.judge import Outcome
 
 LONGEST = 60
@@ -45,6 +46,25 @@ def document(body: str, outcomes: Mapping[int, Sequence[Outcome]]) -> dict[str, 
     """JSON."""
     runs = [{"seed": seed, **asdict(o), "ok": o.ok} for seed, found in outcomes.items() for o in found]
     return {"body": body, "summary": summary(outcomes), "faults": runs}
+
+
+def outcomes_of(document: Mapping[str, Any]) -> dict[int, list[Outcome]]:
+    """The reverse of ``document`` and JSON; raises InputError."""
+    found: dict[int, list[Outcome]] = {}
+    try:
+        for entry in document["faults"]:
+            values = {field.name: entry[field.name] for field in fields(Outcome)}
+            values |= {name: tuple(values[name]) for name in ("contacts", "problems")}
+            found.setdefault(entry["seed"], []).append(Outcome(**values))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"this is no report of a campaign of faults: {error!r}") from error
+    return found
+
+
+def merged(old: Sequence[Outcome], new: Sequence[Outcome], order: Sequence[str]) -> list[Outcome]:
+    """Old outcomes but for faults that were made anew, in the order of a campaign's names; others are left out."""
+    by_name = {outcome.fault: outcome for outcome in (*old, *new)}
+    return [by_name[name] for name in order if name in by_name]
 
 
 def markdown(outcomes: Mapping[int, Sequence[Outcome]]) -> str:

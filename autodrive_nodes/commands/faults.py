@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from autodrive.errors import AutodriveError
+from autodrive.faults.judge import Outcome
 from autodrive.files import write_atomic, write_json
 from autodrive_nodes.paths import DEFAULT_ENGINE, FAULTS
 
@@ -25,6 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--only", default="", metavar="REGEX", help="only the faults whose name matches")
     parser.add_argument("--engine", type=Path, default=DEFAULT_ENGINE, help="manifest of the network to act with")
     parser.add_argument("--out", type=Path, default=Path("out/faults"), help="folder for report.json and logs")
+    parser.add_argument("--merge", action="store_true", help="keep what report.json in --out says of other faults")
     parser.add_argument("--list", action="store_true", help="name the faults and end")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page, docs/faults.md")
     parser.set_defaults(run=run)
@@ -33,32 +36,42 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make all faults; print and write what became of them."""
     from autodrive.faults.campaign import chosen, load_campaign
-    from autodrive.faults.judge import Outcome
-    from autodrive.faults.report import document, summary, table
+    from autodrive.faults.report import document, merged, summary, table
     from autodrive_nodes.fault_bodies import fault_body
     from autodrive_nodes.fault_campaign import Campaigner
 
     seeds = _seeds(args.seeds)
     body = fault_body(args.body)
-    campaign = load_campaign(args.campaign or FAULTS / f"{args.body}.yaml", args.body, body.targets())
-    campaign = chosen(campaign, args.only)
+    whole = load_campaign(args.campaign or FAULTS / f"{args.body}.yaml", args.body, body.targets())
+    campaign, order = chosen(whole, args.only), [fault.name for fault in whole.faults]
     if args.list:
         sys.stdout.write("".join(f"{fault.name}: {fault.expect}\n" for fault in campaign.faults))
         return 0
-    outcomes: dict[int, list[Outcome]] = {}
+    report = args.out / args.body / "report.json"
+    outcomes = _earlier(report) if args.merge else {}
     with tqdm(total=len(campaign.faults) * len(seeds), desc=args.body, disable=None, leave=False) as bar:
         bar.bar_format = BAR
         for seed in seeds:
-            outcomes[seed] = []
-            out = args.out / args.body / str(seed)
-            for outcome in Campaigner(body, seed, out, args.engine, bar.set_postfix_str).run(campaign.faults):
-                outcomes[seed].append(outcome)
-                write_json(args.out / args.body / "report.json", document(args.body, outcomes))
+            campaigner = Campaigner(body, seed, args.out / args.body / str(seed), args.engine, bar.set_postfix_str)
+            for outcome in campaigner.run(campaign.faults):
+                outcomes[seed] = merged(outcomes.get(seed, []), [outcome], order)
+                write_json(report, document(args.body, outcomes))
                 bar.update()
-    sys.stdout.write(f"{table(outcomes)}\n\n{summary(outcomes)}\n{args.out / args.body / 'report.json'}\n")
+    sys.stdout.write(f"{table(outcomes)}\n\n{summary(outcomes)}\n{report}\n")
     if args.write is not None:
         _write(args.write, args.body, outcomes)
     return int(any(not outcome.ok for found in outcomes.values() for outcome in found))
+
+
+def _earlier(report: Path) -> dict[int, list[Outcome]]:
+    from autodrive.faults.report import outcomes_of
+
+    try:
+        return outcomes_of(json.loads(report.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise AutodriveError(f"--merge: {report}: {error}") from error
 
 
 def _write(page: Path, body: str, outcomes: Any) -> None:
