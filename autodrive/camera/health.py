@@ -17,7 +17,7 @@ from autodrive.errors import ConfigError
 
 WINDOW = 50  # frames
 STEP = 16  # every so many pixels of a row and rows are looked at
-GRAIN_STEP = 32  # and every pixel of every so many rows, for noise
+GRAIN_ROWS = 12  # and every pixel of so many rows, for noise
 DARK, BRIGHT = 8, 247  # grey levels at which a pixel says no more than "black" or "white"
 
 
@@ -91,7 +91,8 @@ def look(image: NDArray[np.uint8]) -> Look:
 
 def _grain(image: NDArray[np.uint8]) -> float:
     """Edges are rare in a row of pixels, noise is in all of them: the median sees the one and not the other."""
-    rows = image[GRAIN_STEP // 2 :: GRAIN_STEP, :, 1].astype(np.int16)
+    step = max(image.shape[0] // GRAIN_ROWS, 1)
+    rows = image[step // 2 :: step, :, 1].astype(np.int16)
     if rows.shape[0] == 0 or rows.shape[1] < 3:
         return 0.0
     return float(np.median(np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])))

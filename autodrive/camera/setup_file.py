@@ -13,7 +13,7 @@ from autodrive.camera.health import HealthLimits
 from autodrive.errors import ConfigError
 from autodrive.rig import Rig
 
-_LIMITS = {"latency_s", "lost_s", "frozen", "clipped"}
+_LIMITS = {"latency_s", "lost_s", "frozen", "clipped", "blind", "grain"}
 _KEYS = {"rate_hz", "tolerance_s", "sources", *_LIMITS}
 
 
