@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,9 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from autodrive.faults.judge import ERROR, WARN, Said, Sample
+from autodrive.geometry import wrap_angle
 from autodrive.sim.touches import Touches
-from autodrive.sim.world import GroundTruth
+from autodrive.sim.world import Contact, GroundTruth
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
 from autodrive_nodes.fault_graph import INJECTOR
@@ -130,10 +132,7 @@ class FaultWatch:
         event = json.loads(message.data)
         self.truth = truth = truth_from_json(event["truth"])
         self._stamp_s, self._stamp_wall_s = truth.stamp_ns / 1e9, time.monotonic()
-        begun = tuple(
-            c.name if c.name.startswith(c.kind) else f"{c.kind} {c.name}"
-            for c in self._touches.new(truth.stamp_ns, truth.contacts)
-        )
+        begun = tuple(_place(c, truth) for c in self._touches.new(truth.stamp_ns, truth.contacts))
         self.samples.append(Sample(self._stamp_s, truth.speed, begun, truth.fallen))
         self.places.append((truth.ego.x, truth.ego.y))
         self.ended = event.get("end", "")
@@ -165,3 +164,14 @@ class FaultWatch:
     def operator_stop(self, stop: bool) -> None:
         """What a person beside the machine does."""
         self._operator.publish(Bool(data=stop))
+
+
+def _place(contact: Contact, truth: GroundTruth) -> str:
+    """What was touched, and on which side of the body its middle is."""
+    name = contact.name if contact.name.startswith(contact.kind) else f"{contact.kind} {contact.name}"
+    if contact.name not in truth.object_ids:
+        return name
+    thing = truth.objects[truth.object_ids.index(contact.name)]
+    bearing = wrap_angle(math.atan2(thing.y - truth.ego.y, thing.x - truth.ego.x) - truth.ego.yaw)
+    side = "ahead" if abs(bearing) < 0.8 else "behind" if abs(bearing) > 2.3 else "left" if bearing > 0 else "right"
+    return f"{name} {side}"
