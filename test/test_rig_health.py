@@ -106,6 +106,15 @@ def test_a_still_image_is_a_fault_only_while_the_body_moves() -> None:
     assert faults(health) == {}
 
 
+def test_an_image_that_comes_again_and_again_is_no_still_image() -> None:
+    health = RigHealth(NAMES)
+    health.moving = True
+    run(health, range(1, 5))
+    for _ in range(20):
+        health.frame("rear", 4 * PERIOD, look(scene("rear", 4)))
+    assert faults(health) == {}
+
+
 @pytest.mark.parametrize("limits", [{"late_s": 0.0}, {"in_row": 0}, {"frozen": 1}, {"gap_s": float("nan")}])
 def test_impossible_limits(limits: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

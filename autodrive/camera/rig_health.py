@@ -61,7 +61,9 @@ class RigHealth:
         self._off_s = dict.fromkeys(names, 0.0)
 
     def frame(self, name: str, stamp_ns: int, glance: Look) -> None:
-        """An image of one camera came."""
+        """An image of one camera came; one that comes again says nothing new."""
+        if self._seen[name] and self._seen[name][-1].stamp_ns == stamp_ns and self._looks[name] == glance.digest:
+            return
         self._compare_stamp(name, stamp_ns)
         still = self.moving and self._looks.get(name) == glance.digest
         self._equal[name] = self._equal[name] + 1 if still else 1
