@@ -144,6 +144,8 @@ def test_a_campaign_is_expanded_over_its_targets(tmp_path: Path) -> None:
         ("{kind: killed, targets: [planning], expect: luck}", "expect must be"),
         ("{kind: killed, targets: [planning], seconds: 0}", "seconds must be"),
         ("{kind: killed, targets: [planning], final: 3}", "true or false"),
+        ("{kind: killed, targets: [planning], says: (}", "says must be"),
+        ("{kind: killed, targets: [planning], says: 3}", "says must be"),
         ("{kind: killed, targets: [planning]}\n- {kind: killed, targets: every}", "come twice"),
     ],
 )
@@ -211,6 +213,7 @@ def test_a_body_that_stops_in_time_is_as_expected() -> None:
         ({"samples": drive(99.0)}, "it did not stop"),
         ({"said": ()}, "nobody noticed"),
         ({"before": frozenset({Said(1.0, "safety_gate", 1, "camera_ingestion is silent for 0.11 s").key})}, "nobody"),
+        ({"fault": Fault("killed", "a", says="sha256")}, "nobody said anything like 'sha256'"),
         ({"moving_s": None}, "it did not move again"),
         ({"ended": "process 'world' ended"}, "the run ended"),
         ({"hung": True}, "by force"),

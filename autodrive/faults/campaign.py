@@ -52,6 +52,7 @@ class Fault:
     """One fault. ``expect``: the body is to "stop", may "continue", or the run is to "end" with a word.
 
     ``seconds`` is how long it lasts at most. ``noticed``: somebody must say so; a fault that is absorbed needs no word.
+    ``says``: a regular expression that something that is said must match ("": anything will do).
     ``final``: the body is not expected to move again, so the run ends with it; ``alone``: a run of its own besides.
     """
 
@@ -60,6 +61,7 @@ class Fault:
     expect: str = STOP
     seconds: float = 3.0
     noticed: bool = True
+    says: str = ""
     final: bool = False
     alone: bool = False
 
@@ -157,6 +159,10 @@ def _checked(fault: Fault) -> Fault:
     seconds = fault.seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 60:
         raise ConfigError(f"seconds must be a number in 0..60, got {seconds!r}")
+    try:
+        re.compile(fault.says)
+    except (re.error, TypeError) as error:
+        raise ConfigError(f"says must be a regular expression, got {fault.says!r}: {error}") from error
     if not all(isinstance(flag, bool) for flag in (fault.noticed, fault.final, fault.alone)):
         raise ConfigError("noticed, final and alone must be true or false")
     return fault

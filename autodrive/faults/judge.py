@@ -173,6 +173,8 @@ def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
         found.append("nothing was faulted: there was nothing to fault")
     if fault.noticed and outcome.detected_s is None and not course.ended:
         found.append("nobody noticed")
+    if fault.says and not any(re.search(fault.says, said.text) for said in course.said):
+        found.append(f"nobody said anything like {fault.says!r}")
     if course.ended and fault.expect != END:
         found.append("the run ended")
     if fault.expect == END and not course.ended:
