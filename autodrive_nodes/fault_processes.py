@@ -20,7 +20,6 @@ from autodrive.transport.ring import PREFIX, SHM
 from autodrive_nodes.fault_run import FaultRun
 
 Ending = Callable[[], None]
-ROOM_BYTES = 8 << 20  # above what perception holds
 FILE_BYTES = 4096
 DAMAGED_BYTES = 4096
 
@@ -69,10 +68,10 @@ def corrupt_engine(run: FaultRun, group: str, manifest: Path) -> Ending:
 
 
 def press_memory(run: FaultRun, group: str) -> Ending:
-    """The process gets hardly more address space than it has."""
+    """The process gets no more address space than it has."""
     pid = run.pid_of(group)
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    return _limit(pid, resource.RLIMIT_AS, pages * resource.getpagesize() + ROOM_BYTES)
+    return _limit(pid, resource.RLIMIT_AS, pages * resource.getpagesize())
 
 
 def fill_disk(run: FaultRun, group: str) -> Ending:
