@@ -60,6 +60,7 @@ CONTROL = Topic("/control/trajectory_follower/control_cmd", "autoware_control_ms
 OPERATOR_STOP = Topic("/safety/operator_stop", "std_msgs/msg/Bool", "user")
 OPERATOR_CONTROL = Topic("/operator/control_cmd", "autoware_control_msgs/msg/Control", "user", 0.5)
 OPERATOR_WALK = Topic("/operator/cmd_vel", "geometry_msgs/msg/TwistStamped", "user", 0.5)
+MOMENT_BUTTON = Topic("/recorder/button", "std_msgs/msg/Bool", "user")
 SAFETY_STATE = Topic("/safety/state", "diagnostic_msgs/msg/DiagnosticArray", "safety_gate")
 COMMAND = Topic("/control/command/control_cmd", "autoware_control_msgs/msg/Control", "safety_gate", 0.5)
 JOINT_STATES = Topic("/joint_states", "sensor_msgs/msg/JointState", "body_bridge", 0.1)

@@ -58,7 +58,8 @@ class Options:
     ``rate``, how many times faster than it was (0: as fast as the stages answer).
     ``cameras`` is the setup file of real cameras, for the system of that name. ``isolated`` gives every stage a process
     of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault
-    injector stands (``autodrive faults``).
+    injector stands (``autodrive faults``). ``record_topics`` are patterns, separated by commas, of what is recorded
+    ("": all of ours), ``record_images`` is "raw" or "jpeg" to record every camera too; ``video`` makes drive.mp4.
     """
 
     system: str = "car"
@@ -71,6 +72,9 @@ class Options:
     rig: str = str(RIGS / "car.yaml")
     out: str = ""
     record: bool = True
+    record_topics: str = ""
+    record_images: str = ""
+    video: bool = True
     bag: str = ""
     base_frame: str = "base_link"
     world: str = ""
@@ -163,10 +167,10 @@ def _recording(o: Options) -> tuple[NodeSpec, ...]:
     where = {"car": f"car | {o.town} | seed {o.seed}", "humanoid": f"humanoid | {o.robot} | seed {o.seed}"}
     title = where.get(o.system, Path(o.bag).name)
     body = {"car": "car", "humanoid": "humanoid", "perceive": "bag"}[o.system]
-    return (
-        _node(o, "recorder", "recorder_node:RecorderNode", rig=o.rig, out=o.out),
-        _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title, body=body),
-    )
+    chosen = {"topics": o.record_topics.split(","), "images": o.record_images}
+    recorder = _node(o, "recorder", "recorder_node:RecorderNode", rig=o.rig, out=o.out, **chosen)
+    video = _node(o, "video", "video_node:VideoNode", rig=o.rig, out=o.out, title=title, body=body)
+    return (recorder, video) if o.video else (recorder,)
 
 
 def _world(o: Options) -> tuple[NodeSpec, ...]:

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from rclpy.serialization import deserialize_message
+from rosbags.interfaces import Connection
 
 from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.memory import Memory
 from autodrive.recording.spool import Spool
-from autodrive.recording.triggers import Observation, Ring, Trigger
-from autodrive_nodes import contracts, messages
-from autodrive_nodes.contracts import Topic
-from autodrive_nodes.object_bytes import tracks_from_bytes
-from autodrive_nodes.stage_node import message_type
+from autodrive.recording.triggers import Observation, Trigger
+from autodrive_nodes.trigger_inputs import TriggerInputs
 
 AFTER_NS = 5_000_000_000
+LONGEST_NS = 60_000_000_000  # of what comes after the first trigger
 
 
 class Moments:
-    """Fed with every recorded message; ``open_bag`` begins the bag of a moment."""
+    """Fed with every recorded message; ``open_bag`` begins the bag of a moment, in the thread that writes it.
+
+    A trigger that fires while a moment is kept lengthens it, up to a minute. ``lost`` counts what moments lack, by
+    topic, ``problems`` are why some ended early.
+    """
 
     def __init__(self, folder: Path, triggers: list[Trigger], open_bag: Callable[[Path], BagWriter]) -> None:
         self._folder, self._triggers, self._open_bag = folder, triggers, open_bag
-        self._ring = Ring()
+        self._memory, self._inputs = Memory(), TriggerInputs()
         self._spool: Spool | None = None
-        self._until_ns = 0
-        self._finished: list[Spool] = []
-        self._wanted_mps2: float | None = None
+        self._began_ns = self._until_ns = 0
+        self._ending: dict[Path, Spool] = {}  # full, but not all on the disk yet
+        self._path = folder
+        self.lost: Counter[str] = Counter()
+        self.problems: list[str] = []
 
     def put(self, name: str, stamp_ns: int, data: bytes) -> str:
         """Take one message; the name of the trigger that it fired, or ""."""
+        self._memory.put(name, stamp_ns, data)
         if self._spool is not None:
             self._spool.put(name, stamp_ns, data)
-            if stamp_ns > self._until_ns:
+            if not self._began_ns <= stamp_ns <= self._until_ns:
                 self._end()
-        else:
-            self._ring.put(name, stamp_ns, data)
-        return self._judge(self._observe(name, stamp_ns, data))
+        return self._judge(self._inputs.observe(name, stamp_ns, data))
+
+    def declare(self, connection: Connection) -> None:
+        """Announce a topic that came while a moment is kept."""
+        if self._spool is not None:
+            self._spool.declare(connection)
 
     def press(self, stamp_ns: int) -> str:
         """Somebody asks to keep this moment; the name of the trigger, "" while one is being kept."""
@@ -46,47 +55,36 @@ class Moments:
         self._judge(Observation(stamp_ns, pressed=False))
         return fired
 
+    def look_after(self) -> None:
+        """Forget bags that are finished, and remember what they lack."""
+        for path, spool in list(self._ending.items()):
+            if spool.done:
+                del self._ending[path]
+                self.lost.update(spool.lost)
+                self.problems += [f"moment {path.name}: {spool.problem}"] if spool.problem else []
+
     def close(self) -> None:
         """Finish all bags; waits for the disk."""
         self._end()
-        for spool in self._finished:
+        for spool in self._ending.values():
             spool.close()
+        self.look_after()
 
     def _judge(self, seen: Observation | None) -> str:
-        if seen is None:
+        fired = [trigger.name for trigger in self._triggers if trigger.fires(seen)] if seen is not None else []
+        if seen is None or not fired:
             return ""
-        fired = [trigger.name for trigger in self._triggers if trigger.fires(seen)]
-        if not fired or self._spool is not None:
+        if self._spool is not None:
+            self._until_ns = min(seen.stamp_ns + AFTER_NS, self._began_ns + LONGEST_NS)
             return ""
-        self._until_ns = seen.stamp_ns + AFTER_NS
-        path = self._folder / f"{fired[0]}_{seen.stamp_ns * 1e-9:.1f}s"
-        self._spool = Spool(self._open_bag(path))
-        for name, stamp_ns, data in self._ring.take():
-            self._spool.put(name, stamp_ns, data)
+        self._began_ns, self._until_ns = seen.stamp_ns, seen.stamp_ns + AFTER_NS
+        self._path = path = self._folder / f"{fired[0]}_{seen.stamp_ns * 1e-9:.1f}s"
+        self._spool = Spool(lambda: self._open_bag(path), head=self._memory.all())
         return fired[0]
 
     def _end(self) -> None:
         """Let the thread of a full moment end by itself: what hears the graph does not wait for the disk."""
         if self._spool is not None:
             self._spool.end()
-            self._finished.append(self._spool)
+            self._ending[self._path] = self._spool
             self._spool = None
-
-    def _observe(self, name: str, stamp_ns: int, data: bytes) -> Observation | None:
-        """What one message tells the triggers."""
-        if name == contracts.ODOMETRY.name:
-            return Observation(stamp_ns, speed_mps=messages.from_odometry(_decoded(contracts.ODOMETRY, data)).speed)
-        if name == contracts.CONTROL.name:
-            self._wanted_mps2 = messages.from_control(_decoded(contracts.CONTROL, data)).acceleration
-            return None
-        if name == contracts.COMMAND.name:
-            allowed = messages.from_control(_decoded(contracts.COMMAND, data)).acceleration
-            return Observation(stamp_ns, wanted_mps2=self._wanted_mps2, allowed_mps2=allowed)
-        if name == contracts.TRACKS.name:
-            scores = [track.score for track in tracks_from_bytes(data)]
-            return Observation(stamp_ns, best_score=max(scores, default=1.0))
-        return None
-
-
-def _decoded(topic: Topic, data: bytes) -> Any:
-    return deserialize_message(data, message_type(topic.type))

@@ -7,72 +7,96 @@ recording of a simulation or of a replayed bag is in its time and not in ours.
 
 from __future__ import annotations
 
-import importlib
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-import cv2
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger as KeepMoment
 
-from autodrive.data.bags import typestore
-from autodrive.errors import ConfigError, EnvironmentProblem, InputError
-from autodrive.recording.bag_writer import BagWriter
+from autodrive.errors import ConfigError, EnvironmentProblem
+from autodrive.recording.bag_writer import describe, offered_qos
 from autodrive.recording.spool import Spool
 from autodrive.recording.triggers import make_triggers
-from autodrive.rig import Rig, load_rig
-from autodrive.transport.ring import RingReader
-from autodrive_nodes import contracts, frame_set, messages
+from autodrive.rig import load_rig
+from autodrive_nodes import contracts
+from autodrive_nodes.camera_tap import JPEG, CameraTap
 from autodrive_nodes.contracts import Topic
 from autodrive_nodes.moments import Moments
+from autodrive_nodes.preview import Preview
+from autodrive_nodes.recorded_topics import (
+    Found,
+    add_types,
+    discover,
+    find,
+    image_topics,
+    make_store,
+    open_bag,
+    recorded_topics,
+)
 from autodrive_nodes.stage_node import StageNode
 
 DEPTH = 2000  # messages that may wait while the disk is slow; a lockstep graph sends about 20 per tick
-PREVIEW_PERIOD_NS = 1_000_000_000
+IMAGE_DEPTH = 100  # of plain images and of topics that are not ours, whose messages may be large
 CLOCK_PATIENCE_S = 5.0
+LOOK_EVERY_S = 0.5
 _TIME = struct.Struct("<iI")  # Clock's only field, behind the four bytes of the CDR header
 
 
 class RecorderNode(StageNode):
-    """Writes OUT/bag; one that was interrupted has no metadata.yaml, and `autodrive bag repair` finishes it."""
+    """Writes OUT/bag; one that was interrupted has no metadata.yaml, and `autodrive bag repair` finishes it.
 
-    # the reasons for which moments are kept (autodrive/recording/triggers.py)
-    defaults = {"rig": "", "out": "", "triggers": ["hard_braking", "disagreement", "operator_button"]}  # noqa: RUF012
+    ``topics`` are patterns as of a shell of what is recorded, also of nodes that are not ours (none: all that
+    ``contracts`` marks); ``images`` are "raw" or "jpeg" to record every camera as well; ``triggers`` are the reasons
+    for which moments are kept (autodrive/recording/triggers.py).
+    """
+
+    defaults = {  # noqa: RUF012
+        "rig": "",
+        "out": "",
+        "topics": [""],
+        "images": "",
+        "triggers": ["hard_braking", "disengagement", "planner_fallback", "disagreement", "operator_button"],
+    }
+
+    _spool: Spool | None
+    _moments: Moments
 
     def setup(self) -> None:
         """Open the bag and subscribe to every recorded topic."""
         rig = load_rig(Path(self.value("rig")))
         if not self.value("out"):
             raise ConfigError("recorder: parameter out is empty; name the folder for the recording")
-        self._preview_camera = preview_camera(rig)
-        self._reader = RingReader()
-        self._preview_ns: int | None = None
+        self._patterns = tuple(pattern for pattern in self.value("topics") if pattern)
         self._clock_ns: int | None = None
         self._without_clock = False
         self._early: list[tuple[str, bytes]] = []  # came before the first /clock
-        topics = recorded_topics(rig)
-        out = Path(self.value("out"))
-        self._spool: Spool | None = Spool(open_bag(out / "bag", topics))
-        triggers = make_triggers([name for name in self.value("triggers") if name])
-        self._moments = Moments(out / "moments", triggers, lambda path: open_bag(path, topics))
+        images = image_topics(rig, self.value("images"))
+        self._topics = {**recorded_topics(rig, self._patterns), **images}
+        self._open(Path(self.value("out")))
         self.create_service(KeepMoment, "~/keep_moment", self._on_keep_moment)
-        self._said_lost = 0
-        self._preview = self.say(contracts.FRONT_PREVIEW)
-        for name, topic in topics.items():
-            if topic is not contracts.FRONT_PREVIEW:  # our own
-                concrete = Topic(name, topic.type, topic.owner, latched=topic.latched)
-                self.hear(concrete, lambda data, n=name: self._record(n, data), depth=DEPTH, raw=True)  # type: ignore[misc]
-        self.hear(contracts.FRAME_SET, self._on_frames)
+        self._passed_over: set[str] = set()
+        self._without_memory: set[str] = set()
+        self._tap = CameraTap(self.value("images"))
+        self._overwritten: Counter[str] = Counter()  # images that were gone before they were copied
+        self._said_lost, self._said_problems = 0, 0
+        keep = contracts.FRONT_PREVIEW.name in self._topics and self.value("images") != JPEG
+        self._preview = Preview(self, rig, partial(self._record, contracts.FRONT_PREVIEW.name) if keep else None)
+        for name, topic in {**self._topics, contracts.CLOCK.name: contracts.CLOCK}.items():
+            if topic is not contracts.FRONT_PREVIEW and name not in images:
+                self._hear_bytes(Topic(name, topic.type, topic.owner, latched=topic.latched), DEPTH)
+        self._cameras = {c.name: name for c, name in zip(rig.cameras, images, strict=bool(images))}
+        for camera, name in self._cameras.items():
+            self.hear(contracts.IMAGE_SHM, partial(self._on_descriptor, name), depth=DEPTH, camera=camera)
 
     def started(self) -> None:
-        """Wait for a clock, but not for ever; look after the disk."""
+        """Wait for a clock, but not for ever; look after the disk, and for topics that come."""
         self._started = time.monotonic()
         self.every(1.0, self._look_at_disk)
+        self.every(LOOK_EVERY_S, self._look_for_topics)
         self._waiting = self.every(1.0, self._do_without_clock)
 
     def shutdown(self) -> None:
@@ -84,16 +108,70 @@ class RecorderNode(StageNode):
         spool.close()
         self._moments.close()
         self._spool = None
-        if spool.problem:
-            self.get_logger().error(f"recording: {spool.problem}")
-        if spool.lost:
-            self.get_logger().error(f"recording: {spool.bag.path} lacks {_counts(spool.lost)}")
+        for problem in filter(None, (spool.problem, *self._moments.problems)):
+            self.get_logger().error(f"recording: {problem}")
+        lacks = {"bag": spool.lost + self._overwritten, "moments": self._moments.lost}
+        for name, lost in lacks.items():
+            if lost:
+                self.get_logger().error(f"recording: {self.value('out')}/{name} lacks {_counts(lost)}")
+
+    def _open(self, out: Path) -> None:
+        self._store = make_store(self._topics.values())
+        bag = open_bag(out / "bag", self._topics, self._store)  # what cannot be written is refused here
+        self._spool = Spool(lambda: bag)
+        triggers = make_triggers([name for name in self.value("triggers") if name])
+        self._moments = Moments(out / "moments", triggers, lambda path: open_bag(path, self._topics, self._store))
+
+    def _hear_bytes(self, topic: Topic, depth: int, *, reliable: bool = True) -> None:
+        self.hear(topic, partial(self._record, topic.name), depth=depth, raw=True, reliable=reliable)
+
+    def _look_for_topics(self) -> None:
+        """Others that match the patterns, and images of cameras that share no memory with us."""
+        known = self._topics.keys() | self._passed_over
+        found = list(discover(self, self._patterns, known))
+        for one in found:
+            self._add(one)
+        for camera, name in self._cameras.items():
+            if name not in self._passed_over:
+                self._hear_plain_images(camera, name)
+
+    def _hear_plain_images(self, camera: str, name: str) -> None:
+        """Where nobody shares memory: whether that is so is known when it was so twice, as discovery takes its time."""
+        if self.count_publishers(contracts.IMAGE_SHM.name.format(camera=camera)):
+            self._without_memory.discard(name)
+        elif (image := find(self, name, self._topics[name].type)) is None:
+            return
+        elif name not in self._without_memory:
+            self._without_memory.add(name)
+        else:
+            self._passed_over.add(name)
+            self._hear_bytes(image.topic, IMAGE_DEPTH, reliable=image.reliable)
+
+    def _add(self, found: Found) -> None:
+        """Record one more topic from now on."""
+        topic = found.topic
+        self._passed_over.add(topic.name)  # a failure below is said once
+        add_types(self._store, topic)
+        self._topics = {**self._topics, topic.name: topic}
+        offered = offered_qos(topic.latched, reliable=found.reliable)
+        connection = describe(topic.name, topic.type, self._store, offered)
+        if self._spool is not None:
+            self._spool.declare(connection)
+        self._moments.declare(connection)
+        self._hear_bytes(topic, IMAGE_DEPTH, reliable=found.reliable)
+
+    def _on_descriptor(self, name: str, message: CompressedImage) -> None:
+        if (data := self._tap.take(message)) is None:
+            self._overwritten[name] += 1
+        else:
+            self._record(name, data)
 
     def _record(self, name: str, data: bytes) -> None:
         if name == contracts.CLOCK.name:
             seconds, nanoseconds = _TIME.unpack_from(data, 4)
             self._clock_ns = seconds * 1_000_000_000 + nanoseconds
-        self._early.append((name, data))
+        if name in self._topics:
+            self._early.append((name, data))
         if self._clock_ns is not None or self._without_clock:
             self._flush()
 
@@ -117,77 +195,26 @@ class RecorderNode(StageNode):
 
     def _on_keep_moment(self, _: KeepMoment.Request, response: KeepMoment.Response) -> KeepMoment.Response:
         response.success = bool(self._moments.press(self._clock_ns or time.time_ns()))
-        response.message = "kept" if response.success else "not kept: one is being kept, or no trigger is set"
+        response.message = "kept" if response.success else "no new one: one is being kept and lengthened, or no trigger"
         return response
 
     def _look_at_disk(self) -> None:
-        """Say once why writing ended, and every second in which messages were lost how many."""
-        if self._spool is None or (lost := self._spool.lost.total()) == self._said_lost:
+        """Say why writing ended, and every second in which messages were lost how many."""
+        if self._spool is None:
             return
-        self._said_lost = lost
+        self._moments.look_after()
+        for problem in self._moments.problems[self._said_problems :]:
+            self.report_failure(f"recording: {problem}")
+        self._said_problems = len(self._moments.problems)
+        lost = self._spool.lost + self._overwritten + self._moments.lost
+        if lost.total() == self._said_lost:
+            return
+        self._said_lost = lost.total()
         if self._spool.problem:
             raise EnvironmentProblem(f"recording stopped: {self._spool.problem}")
         text = "the disk is too slow for what is recorded: messages are lost"
-        self.diagnose(self._clock_ns or 0, DiagnosticStatus.WARN, text, dict(self._spool.lost))
-
-    def _on_frames(self, message: CompressedImage) -> None:
-        stamp_ns = messages.stamp_ns(message.header.stamp)
-        if self._preview_ns is not None and 0 <= stamp_ns - self._preview_ns < PREVIEW_PERIOD_NS:
-            return
-        descriptors = dict(frame_set.from_message(message))
-        if self._preview_camera not in descriptors:
-            raise InputError(f"frame set has no camera {self._preview_camera!r}; it has {list(descriptors)}")
-        image = self._reader.view(descriptors[self._preview_camera])
-        _, jpeg = cv2.imencode(".jpg", image[..., ::-1])
-        header = messages.header(stamp_ns, f"camera/{self._preview_camera}_optical")
-        preview = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.tobytes())
-        self._preview_ns = stamp_ns
-        self._record(contracts.FRONT_PREVIEW.name, serialize_message(preview))
-        if self.count_publishers(contracts.FRONT_PREVIEW.name) == 1:  # else a camera of that name publishes itself
-            self._preview.publish(preview)
-
-
-def preview_camera(rig: Rig) -> str:
-    """The first camera with "front" in its name, else the first."""
-    names = [c.name for c in rig.cameras]
-    return next((n for n in names if "front" in n), names[0])
-
-
-def recorded_topics(rig: Rig) -> dict[str, Topic]:
-    """Every topic that is recorded, by its full name."""
-    return {
-        topic.name.format(camera=camera.name): topic
-        for topic in contracts.TOPICS
-        for camera in rig.cameras
-        if topic.recorded
-    }
-
-
-def open_bag(path: Path, topics: dict[str, Topic]) -> BagWriter:
-    """A new bag for ``topics``; an older one of that name is removed, as it is not of this run."""
-    store = typestore(_definitions(topic.type.split("/")[0] for topic in topics.values()))
-    try:
-        latched = {name for name, topic in topics.items() if topic.latched}
-        return BagWriter(path, [(name, topic.type) for name, topic in topics.items()], store, latched=latched)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot record to {path}: {error.strerror}") from error
+        self.diagnose(self._clock_ns or 0, DiagnosticStatus.WARN, text, dict(lost))
 
 
 def _counts(lost: Counter[str]) -> str:
     return ", ".join(f"{count} of {topic}" for topic, count in lost.most_common())
-
-
-def _definitions(packages: Iterable[str]) -> list[Path]:
-    """The share directories in which installed message packages keep their .msg files.
-
-    They are found from the Python modules, since the ament index needs an environment variable that pip does not set.
-    """
-    return [_share(package) for package in sorted(set(packages))]
-
-
-def _share(package: str) -> Path:
-    module = importlib.import_module(package)
-    for prefix in Path(str(module.__file__)).resolve().parents:
-        if (prefix / "share" / package / "msg").is_dir():
-            return prefix / "share" / package
-    raise EnvironmentProblem(f"message package {package} is installed without its definitions; run `make setup`")

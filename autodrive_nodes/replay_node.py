@@ -21,7 +21,7 @@ from autodrive.recording.bag_writer import BagWriter
 from autodrive.recording.frames import Frame, gather, stamp_of
 from autodrive_nodes import contracts
 from autodrive_nodes.contracts import Topic
-from autodrive_nodes.recorder_node import open_bag
+from autodrive_nodes.recorded_topics import open_bag
 from autodrive_nodes.stage_node import StageNode
 
 SETTLE_S = 0.7

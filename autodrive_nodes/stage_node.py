@@ -70,6 +70,7 @@ class StageNode(LifecycleNode):
         self._required: set[str] = set()
         self._wanted: list[Callable[[], Subscription]] = []
         self._heard: list[Subscription] = []
+        self._active = False
         self._said: list[Any] = []  # LifecyclePublisher
         self._ticking: list[Timer] = []
         self._failures: dict[str, int] = {}
@@ -119,10 +120,12 @@ class StageNode(LifecycleNode):
         depth: int = DEPTH,
         raw: bool = False,
         required: bool = False,
+        reliable: bool = True,
         **names: str,
     ) -> None:
         """Subscribe to ``topic`` while the node is active; in lockstep, a ``required`` one must have a publisher then.
 
+        A node that is active already subscribes at once. Publishers that are not reliable are heard if we need not be.
         ``raw`` hands out the serialized bytes. (Message infos are not offered: Kilted's events executor fails on them.)
         """
 
@@ -134,9 +137,15 @@ class StageNode(LifecycleNode):
         name = topic.name.format(**names)
         if required:
             self._required.add(name)
-        self._wanted.append(
-            lambda: self.create_subscription(message_type(topic.type), name, guarded, qos(topic, depth), raw=raw)
-        )
+        profile = qos(topic, depth)
+        profile.reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+
+        def subscribe() -> Subscription:
+            return self.create_subscription(message_type(topic.type), name, guarded, profile, raw=raw)
+
+        self._wanted.append(subscribe)
+        if self._active:
+            self._heard.append(subscribe())
 
     def hear_together(
         self,
@@ -216,7 +225,7 @@ class StageNode(LifecycleNode):
         return self._attempt(self._start, self._fall_silent) if result == TransitionCallbackReturn.SUCCESS else result
 
     def _start(self) -> None:
-        self._heard = [subscribe() for subscribe in self._wanted]
+        self._active, self._heard = True, [subscribe() for subscribe in self._wanted]
         if self.lockstep:
             self._wait_for_publishers()
         self.started()
@@ -270,6 +279,7 @@ class StageNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _fall_silent(self) -> None:
+        self._active = False
         for timer in list(self._ticking):
             self.stop(timer)
         for subscription in self._heard:

@@ -72,6 +72,7 @@ class WorldHost(StageNode):
         for camera in self._rig.cameras:
             self._infos[camera.name].publish(messages.to_camera_info(camera))
         self._heard_since: float | None = None
+        self._listeners: list[int] = []
         self._waiting = self.every(0.1, self._begin_when_heard)
 
     def report_failure(self, text: str, stamp_ns: int | None = None) -> None:
@@ -82,11 +83,13 @@ class WorldHost(StageNode):
 
     def _begin_when_heard(self) -> None:
         """Discovery is not instant: a frame published before all listen would be lost to some."""
-        heard = [p.get_subscription_count() > 0 for p in (*self.must_be_heard(), *self._shm.values())]
+        heard = [p.get_subscription_count() for p in (*self.must_be_heard(), *self._shm.values())]
+        now = time.monotonic()
         if not all(heard):
             self._heard_since = None
             return
-        now = time.monotonic()
+        if heard != self._listeners:  # a recorder that listens too is not the stage that must
+            self._listeners, self._heard_since = heard, now
         self._heard_since = self._heard_since or now
         if now - self._heard_since < SETTLE_S:
             return

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from graph_bench import GraphBench
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from autodrive.body import WalkCommand
 from autodrive.data.bags import BagReader
+from autodrive.errors import EnvironmentProblem
 from autodrive.geometry import Pose2
-from autodrive.scene import Command, EgoState
+from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.triggers import make_triggers
+from autodrive.rig import load_rig
+from autodrive.scene import Command, EgoState, ObjectClass, TrackedObject
 from autodrive_nodes import contracts, messages
+from autodrive_nodes.moments import Moments
 from autodrive_nodes.paths import RIGS
+from autodrive_nodes.recorded_topics import open_bag, recorded_topics
 from autodrive_nodes.recorder_node import RecorderNode
+from autodrive_nodes.trigger_inputs import TriggerInputs
+from optimus_nodes.body_messages import to_twist
 
 TICK_NS = 100_000_000
+
+
+def track(score: float) -> TrackedObject:
+    return TrackedObject(1, ObjectClass.CAR, score, 10.0, 2.0, 0.8, 0.1, 4.2, 1.8, 1.5, 3.0, 0.0, 0.0, 1.0)
 
 
 def recorder(out: Path) -> RecorderNode:
@@ -82,3 +100,146 @@ def test_somebody_asks_for_a_moment(tmp_path: Path) -> None:
     (moment,) = (tmp_path / "moments").iterdir()
     assert moment.name.startswith("operator_button_1.9")
     assert len(stamps(moment)) == 20
+
+
+TOPICS = recorded_topics(load_rig(RIGS / "car.yaml"))
+STATE = contracts.SAFETY_STATE.name
+
+
+def moments(out: Path, *names: str) -> Moments:
+    return Moments(out, make_triggers(names or ["operator_button"]), lambda path: open_bag(path, TOPICS))
+
+
+def said(name: str, level: bytes, **values: object) -> bytes:
+    return serialize_message(messages.to_diagnostics(0, name, level, "text", values))
+
+
+def drive(kept: Moments, first_s: float, last_s: float) -> None:
+    for k in range(round(first_s * 10), round(last_s * 10)):
+        kept.put(STATE, k * TICK_NS, said("safety_gate", DiagnosticStatus.OK, by_hand=False))
+
+
+def test_the_seconds_before_a_second_moment_are_those_of_the_first_too(tmp_path: Path) -> None:
+    kept = moments(tmp_path)
+    drive(kept, 0, 20)
+    assert kept.press(20 * 10**9) == "operator_button"
+    drive(kept, 20, 26)
+    assert kept.press(26 * 10**9) == "operator_button", "the first one has ended"
+    drive(kept, 26, 32)
+    kept.close()
+    first, second = sorted(tmp_path.iterdir())
+    with BagReader(second) as bag:
+        stamps = [m.stamp_ns for m in bag.serialized()]
+    assert stamps == [k * TICK_NS for k in range(312)], "nothing that was said while the first was kept is missing"
+    with BagReader(first) as bag:
+        assert len(list(bag.serialized())) == 252
+
+
+def test_a_second_trigger_lengthens_the_moment(tmp_path: Path) -> None:
+    kept = moments(tmp_path)
+    drive(kept, 0, 2)
+    assert [kept.press(2 * 10**9), kept.press(2 * 10**9)] == ["operator_button", ""]
+    drive(kept, 2, 6)
+    assert kept.press(6 * 10**9) == ""
+    drive(kept, 6, 20)
+    kept.close()
+    (moment,) = tmp_path.iterdir()
+    with BagReader(moment) as bag:
+        assert max(m.stamp_ns for m in bag.serialized()) == 111 * TICK_NS
+
+
+def test_what_a_moment_lacks_is_said_and_finished_ones_are_forgotten(tmp_path: Path) -> None:
+    def refused(path: Path) -> BagWriter:
+        raise EnvironmentProblem(f"cannot record to {path}: No space left on device")
+
+    kept = Moments(tmp_path, make_triggers(["operator_button"]), refused)
+    for k in range(3):
+        drive(kept, 10 * k, 10 * k + 1)
+        kept.press((10 * k + 1) * 10**9)
+        drive(kept, 10 * k + 1, 10 * k + 8)
+        deadline = time.monotonic() + 10
+        while len(kept.problems) <= k and time.monotonic() < deadline:
+            kept.look_after()
+            time.sleep(0.01)
+    names = [problem.split(":")[0] for problem in kept.problems]
+    assert names == [f"moment operator_button_{stamp}s" for stamp in ("1.0", "11.0", "21.0")]
+    assert kept.lost[STATE] > 150
+    assert not kept._ending
+
+
+def test_opening_the_bag_of_a_moment_stalls_nobody(tmp_path: Path) -> None:
+    def slow(path: Path) -> BagWriter:
+        time.sleep(1.0)
+        return open_bag(path, TOPICS)
+
+    kept = Moments(tmp_path, make_triggers(["operator_button"]), slow)
+    drive(kept, 0, 1)
+    began = time.monotonic()
+    kept.press(10**9)
+    drive(kept, 1, 2)
+    assert time.monotonic() - began < 0.5
+    kept.close()
+    (moment,) = tmp_path.iterdir()
+    with BagReader(moment) as bag:
+        assert len(list(bag.serialized())) == 20
+
+
+def test_a_clock_that_jumps_back_ends_a_moment(tmp_path: Path) -> None:
+    kept = moments(tmp_path)
+    drive(kept, 10, 12)
+    kept.press(12 * 10**9)
+    drive(kept, 0, 1)
+    assert kept.press(10**9) == "operator_button"
+    kept.close()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("trigger", "topic", "calm", "alarm"),
+    [
+        (
+            "disengagement",
+            STATE,
+            said("safety_gate", DiagnosticStatus.OK, by_hand=False),
+            said("safety_gate", DiagnosticStatus.OK, by_hand=True),
+        ),
+        *(
+            (
+                "planner_fallback",
+                contracts.DIAGNOSTICS.name,
+                said(name, DiagnosticStatus.OK),
+                said(name, DiagnosticStatus.WARN),
+            )
+            for name in ("planning", "walk_planning")
+        ),
+        (
+            "operator_button",
+            contracts.MOMENT_BUTTON.name,
+            serialize_message(Bool(data=False)),
+            serialize_message(Bool(data=True)),
+        ),
+        (
+            "low_confidence",
+            contracts.TRACKS.name,
+            serialize_message(messages.to_tracks(0, [])),
+            serialize_message(messages.to_tracks(0, [track(0.1)])),
+        ),
+    ],
+)
+def test_triggers_hear_what_the_graph_says(trigger: str, topic: str, calm: bytes, alarm: bytes) -> None:
+    (one,), inputs = make_triggers([trigger]), TriggerInputs()
+    seen = [inputs.observe(topic, k, data) for k, data in enumerate((calm, alarm, alarm))]
+    assert [one.fires(s) for s in seen if s is not None] == [False, True, False]
+
+
+def test_a_walking_body_disagrees_too() -> None:
+    inputs = TriggerInputs()
+    (one,) = make_triggers(["disagreement"])
+    wanted, halted = (serialize_message(to_twist(WalkCommand(1, v, 0.0, 0.0))) for v in (0.5, 0.0))
+    assert inputs.observe(contracts.WALK.name, 1, wanted) is None
+    seen = inputs.observe(contracts.CMD_VEL.name, 1, halted)
+    assert seen is not None and one.fires(seen)
+
+
+def test_other_diagnostics_tell_nothing() -> None:
+    assert TriggerInputs().observe(contracts.DIAGNOSTICS.name, 0, said("perception", DiagnosticStatus.WARN)) is None

@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from graph_bench import GraphBench
+from rclpy.qos import qos_profile_sensor_data
+from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Temperature
 
+from autodrive.camera.recordings import decode_image
 from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError
 from autodrive.geometry import Pose2
@@ -23,9 +27,12 @@ from autodrive.rig import load_rig
 from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.transport.ring import RingWriter
 from autodrive_nodes import contracts, frame_set, messages
+from autodrive_nodes.camera_tap import CameraTap
+from autodrive_nodes.contracts import Topic
 from autodrive_nodes.graph import Options
 from autodrive_nodes.paths import RIGS
-from autodrive_nodes.recorder_node import RecorderNode, preview_camera, recorded_topics
+from autodrive_nodes.recorded_topics import preview_camera, recorded_topics
+from autodrive_nodes.recorder_node import RecorderNode
 
 RIG = RIGS / "car.yaml"
 TICK_NS = 100_000_000
@@ -165,3 +172,103 @@ def test_nothing_is_lost_however_the_process_ends(tmp_path: Path, end: signal.Si
     with BagReader(tmp_path / "bag") as bag:
         found = [m.topic for m in bag.messages()]
     assert sorted(found) == ["/clock", "/diagnostics"]
+
+
+def cdr_topics(path: Path) -> dict[str, list]:
+    found: dict[str, list] = {}
+    with BagReader(path) as bag:
+        for item in bag.messages():
+            found.setdefault(item.topic, []).append(item.message)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_every_camera_is_recorded_out_of_shared_memory(tmp_path: Path, kind: str) -> None:
+    rig = load_rig(RIG)
+    rings = {c.name: RingWriter(f"tap_{c.name}", c.width * c.height * 3, slots=4) for c in rig.cameras}
+    shape = (rig.cameras[0].height, rig.cameras[0].width, 3)
+    ramp = np.arange(shape[0] * shape[1], dtype=np.uint32).reshape(shape[:2])
+    images = [np.repeat((ramp // (40 + 5 * k) % 200).astype(np.uint8)[..., None], 3, axis=2) for k in range(3)]
+    try:
+        with GraphBench() as bench:
+            options = {"rig": str(RIG), "out": str(tmp_path), "images": kind}
+            bench.up(RecorderNode("recorder", options))
+            bench.publish(contracts.CLOCK, Clock())
+            for k, image in enumerate(images):
+                for name, ring in rings.items():
+                    header = messages.header(k * TICK_NS, f"camera/{name}_optical")
+                    message = CompressedImage(header=header, format="shm", data=ring.write(image).pack())
+                    bench.publish(contracts.IMAGE_SHM, message, camera=name)
+                bench.settle(0.3)
+    finally:
+        for ring in rings.values():
+            ring.close()
+    found = cdr_topics(tmp_path / "bag")
+    for camera in rig.cameras:
+        topic = f"/camera/{camera.name}/image_raw" + ("" if kind == "raw" else "/compressed")
+        assert [messages.stamp_ns(m.header.stamp) for m in found[topic]] == [k * TICK_NS for k in range(3)]
+        for image, message in zip(images, found[topic], strict=True):
+            assert message.header.frame_id == f"camera/{camera.name}_optical"
+            if kind == "raw":
+                assert (message.height, message.width, message.encoding) == (*shape[:2], "rgb8")
+                assert message.step == 3 * shape[1] and np.array_equal(message.data.reshape(shape), image)
+            else:
+                assert np.abs(decode_image(message.data, topic).astype(int) - image).mean() < 4
+
+
+def test_an_image_that_was_overwritten_is_no_message_and_is_counted(tmp_path: Path) -> None:
+    ring = RingWriter("late_front", 12, slots=2)
+    image = np.zeros((2, 2, 3), np.uint8)
+    try:
+        old, _, new = (ring.write(image).pack() for _ in range(3))
+        tap = CameraTap("raw")
+        assert tap.take(CompressedImage(format="shm", data=old)) is None
+        assert tap.take(CompressedImage(format="shm", data=new)) is not None
+    finally:
+        ring.close()
+
+
+def test_plain_images_are_recorded_where_nobody_shares_memory(tmp_path: Path) -> None:
+    camera = load_rig(RIG).cameras[0]
+    image = np.full((camera.height, camera.width, 3), 90, np.uint8)
+    with GraphBench() as bench:
+        publisher = bench.publisher(contracts.IMAGE, heard=False, camera=camera.name)
+        bench.up(RecorderNode("recorder", {"rig": str(RIG), "out": str(tmp_path), "images": "raw"}))
+        bench.publish(contracts.CLOCK, Clock())
+        bench.spin(lambda: publisher.get_subscription_count() > 0)
+        for k in range(4):
+            publisher.publish(messages.to_image(k * TICK_NS, camera, image))
+            bench.settle(0.05)
+        bench.settle(0.3)
+    found = cdr_topics(tmp_path / "bag")[f"/camera/{camera.name}/image_raw"]
+    assert len(found) == 4 and (found[3].data == 90).all()
+
+
+def test_only_what_the_patterns_name_is_recorded_whoever_publishes_it(tmp_path: Path) -> None:
+    sensor = Topic("/lidar/temperature", "sensor_msgs/msg/Temperature", "user")
+    with GraphBench() as bench:
+        patterns = ["/lidar/*", "/localization/*"]
+        bench.up(RecorderNode("recorder", {"rig": str(RIG), "out": str(tmp_path), "topics": patterns}))
+        publisher = bench.node.create_publisher(Temperature, sensor.name, qos_profile_sensor_data)  # best effort
+        bench.publish(contracts.CLOCK, Clock(clock=messages.to_time(TICK_NS)))
+        bench.publish(contracts.ODOMETRY, messages.to_odometry(ego(TICK_NS)))
+        bench.publisher(contracts.TRACKS, heard=False).publish(messages.to_tracks(TICK_NS, []))
+        bench.spin(lambda: publisher.get_subscription_count() > 0)
+        for k in range(5):
+            publisher.publish(Temperature(temperature=20.0 + k))
+            bench.settle(0.05)
+        bench.settle(0.3)
+    found = cdr_topics(tmp_path / "bag")
+    assert found.keys() == {sensor.name, contracts.ODOMETRY.name}
+    assert [m.temperature for m in found[sensor.name]] == [20.0, 21.0, 22.0, 23.0, 24.0]
+    with Reader(tmp_path / "bag") as bag:
+        offered = {c.topic: c.ext.offered_qos_profiles[0].reliability.name for c in bag.connections}
+    assert offered[sensor.name] == "BEST_EFFORT" and offered[contracts.ODOMETRY.name] == "RELIABLE"
+
+
+def test_images_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:
+    with GraphBench():
+        stage = RecorderNode("recorder", {"rig": str(RIG), "out": str(tmp_path), "images": "png"})
+        with pytest.raises(ConfigError, match="raw or jpeg"):
+            stage.setup()
+        stage.destroy_node()

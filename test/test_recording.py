@@ -17,10 +17,11 @@ from rosbags.rosbag2 import Reader
 from autodrive.data.bags import BagReader, typestore
 from autodrive.errors import ConfigError, EnvironmentProblem, InputError
 from autodrive.recording import bag_writer
-from autodrive.recording.bag_writer import BagWriter, Limits
+from autodrive.recording.bag_writer import BagWriter, Limits, describe, offered_qos
+from autodrive.recording.memory import Memory, Ring
 from autodrive.recording.salvage import repair
 from autodrive.recording.spool import Spool
-from autodrive.recording.triggers import TRIGGERS, Observation, Ring, make_triggers
+from autodrive.recording.triggers import TRIGGERS, Observation, make_triggers
 
 KIND = "std_msgs/msg/String"
 STORE = typestore()
@@ -68,7 +69,7 @@ from autodrive.recording.bag_writer import BagWriter
 from autodrive.recording.spool import Spool
 store, kind = typestore(), "std_msgs/msg/String"
 data = bytes(store.serialize_cdr(store.types[kind](data="x" * 3000), kind))
-spool = Spool(BagWriter(Path(sys.argv[1]), [("/a", kind)], store))
+spool = Spool(lambda: BagWriter(Path(sys.argv[1]), [("/a", kind)], store))
 print("UP", flush=True)
 while True:
     stamp = time.monotonic_ns()
@@ -181,7 +182,7 @@ class SlowBag(BagWriter):
 
 
 def test_a_slow_disk_loses_messages_by_number_and_stalls_nobody(tmp_path: Path) -> None:
-    spool = Spool(SlowBag(tmp_path / "bag", [("/a", KIND), ("/b", KIND)], STORE), budget_bytes=5000)
+    spool = Spool(lambda: SlowBag(tmp_path / "bag", [("/a", KIND), ("/b", KIND)], STORE), budget_bytes=5000)
     started = time.monotonic()
     for k in range(100):
         spool.put("/a" if k < 50 else "/b", k, cdr("y" * 192))  # 200 bytes each, and a few of head
@@ -196,7 +197,7 @@ def test_a_slow_disk_loses_messages_by_number_and_stalls_nobody(tmp_path: Path) 
 
 
 def test_a_disk_that_fails_is_said_and_later_messages_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(BagWriter(tmp_path / "bag", [("/a", KIND)], STORE))
+    spool = Spool(lambda: BagWriter(tmp_path / "bag", [("/a", KIND)], STORE))
     monkeypatch.setattr(bag_writer, "_free_bytes", lambda path: 10)
     deadline = time.monotonic() + 10
     while not spool.problem and time.monotonic() < deadline:
@@ -207,18 +208,86 @@ def test_a_disk_that_fails_is_said_and_later_messages_counted(tmp_path: Path, mo
     spool.close()
 
 
+def test_what_is_in_memory_anyway_is_never_lost_to_the_budget(tmp_path: Path) -> None:
+    head = [("/a", k, cdr("h" * 192)) for k in range(100)]  # four times the budget
+    spool = Spool(lambda: BagWriter(tmp_path / "bag", [("/a", KIND)], STORE), budget_bytes=5000, head=head)
+    spool.put("/a", 100, cdr("after"))
+    spool.close()
+    assert texts(tmp_path / "bag") == ["h" * 192] * 100 + ["after"]
+    assert not spool.lost and not spool.problem and spool.done
+
+
+def test_a_bag_that_cannot_be_begun_is_said_and_all_is_counted(tmp_path: Path) -> None:
+    def refused() -> BagWriter:
+        raise EnvironmentProblem("cannot record to there")
+
+    spool = Spool(refused, head=[("/a", 0, b"x")])
+    while not spool.done:
+        time.sleep(0.01)
+    spool.put("/b", 1, b"y")
+    assert spool.problem == "cannot record to there" and spool.lost == {"/a": 1, "/b": 1}
+
+
+def test_what_a_failing_disk_takes_with_it_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = BagWriter(tmp_path / "bag", [("/a", KIND)], STORE)
+    bag.write("/a", 1, cdr("safe"))
+    bag.flush()
+    go = threading.Event()
+    monkeypatch.setattr(bag_writer, "_flush", lambda storage: go.wait(20) and _no_space())
+    spool = Spool(lambda: bag, head=[("/a", 2, cdr("written, not on the disk"))])
+    go.set()
+    spool.close()
+    assert "No space" in spool.problem and spool.lost == {"/a": 1}
+    monkeypatch.undo()
+    repair(tmp_path / "bag")
+    assert texts(tmp_path / "bag") == ["safe"]
+
+
+def _no_space() -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_topic_may_come_later_in_every_file_of_a_bag(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag", [("/a", KIND)], STORE, limits=Limits(file_s=100.0)) as bag:
+        bag.write("/a", 0, cdr("first"))
+        bag.declare(describe("/b", "std_msgs/msg/Bool", STORE, offered_qos(False, reliable=False)))
+        bag.declare(describe("/a", KIND, STORE, offered_qos(False)))  # known already
+        true = STORE.types["std_msgs/msg/Bool"](data=True)
+        for k in range(2):
+            bag.write("/b", k * 1000 * 10**9, bytes(STORE.serialize_cdr(true, "std_msgs/msg/Bool")))
+    assert len(list((tmp_path / "bag").glob("*.mcap"))) == 2
+    with Reader(tmp_path / "bag") as reader:
+        assert {c.topic: c.msgcount for c in reader.connections} == {"/a": 1, "/b": 2}
+        offered = {c.topic: c.ext.offered_qos_profiles[0].reliability.name for c in reader.connections}
+    assert offered == {"/a": "RELIABLE", "/b": "BEST_EFFORT"}
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    assert repair(tmp_path / "bag").messages == 3
+
+
 def test_the_ring_keeps_the_last_seconds_within_its_budget() -> None:
     ring = Ring(span_ns=10, budget_bytes=100)
     for k in range(50):
         ring.put("/a", k, b"x" * 4)
-    assert [stamp for _, stamp, _ in ring.take()] == list(range(39, 50))
-    assert ring.take() == []
+    assert [stamp for _, stamp, _ in ring.all()] == list(range(39, 50))
+    ring.clear()
+    assert ring.all() == []
     for k in range(5):
         ring.put("/a", k, b"x" * 40)
-    assert [stamp for _, stamp, _ in ring.take()] == [3, 4]
-    ring.put("/a", 9, b"x")
-    ring.put("/a", 2, b"x")  # time jumped back
-    assert [stamp for _, stamp, _ in ring.take()] == [2]
+    assert [stamp for _, stamp, _ in ring.all()] == [3, 4]
+
+
+def test_images_do_not_push_the_rest_out_of_the_memory() -> None:
+    image = b"i" * 200_000
+    memory = Memory(span_ns=30 * 10**9, image_bytes=10 * len(image), rest_bytes=1000)
+    for k in range(30):
+        memory.put("/image", k * 10**9, image)
+        memory.put("/speed", k * 10**9, b"s" * 10)
+    kept = memory.all()
+    assert [stamp // 10**9 for topic, stamp, _ in kept if topic == "/speed"] == list(range(30))
+    assert [stamp // 10**9 for topic, stamp, _ in kept if topic == "/image"] == list(range(20, 30))
+    assert [stamp for _, stamp, _ in kept] == sorted(stamp for _, stamp, _ in kept)
+    memory.put("/speed", 2, b"x")  # time jumped back
+    assert memory.all() == [("/speed", 2, b"x")]
 
 
 BEFORE_AFTER = {
@@ -252,6 +321,12 @@ def test_one_spike_of_a_wheel_sensor_is_no_hard_braking() -> None:
     (trigger,) = make_triggers(["hard_braking"])
     speeds = [8.0, 8.0, 8.0, 7.5, 8.0, 8.0]
     assert not any(trigger.fires(Observation(k * 100 * MS, speed_mps=v)) for k, v in enumerate(speeds))
+
+
+def test_a_body_that_is_told_speeds_disagrees_by_speed() -> None:
+    (trigger,) = make_triggers(["disagreement"])
+    seen = [Observation(k, wanted_mps=0.5, allowed_mps=allowed) for k, allowed in enumerate((0.4, 0.1, 0.0))]
+    assert [trigger.fires(s) for s in seen] == [False, True, False]
 
 
 def test_every_trigger_is_in_the_table_and_unknown_ones_are_refused() -> None:

@@ -25,7 +25,7 @@ from autodrive.tasks.wish import TaskState
 from autodrive.viz.summary_humanoid import read_walk, write_summary
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.paths import RIGS
-from autodrive_nodes.recorder_node import open_bag, recorded_topics
+from autodrive_nodes.recorded_topics import open_bag, recorded_topics
 from autodrive_nodes.truth import truth_messages, truth_to_json
 from optimus_nodes.body_messages import to_twist
 from optimus_nodes.task_json import task_to_json

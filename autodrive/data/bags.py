@@ -19,11 +19,16 @@ def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
     """The standard message types plus every ``PACKAGE/msg/NAME.msg`` below the given package directories."""
     store = get_typestore(Stores.ROS2_KILTED)
     for package in message_directories:
-        found: dict[str, Any] = {}
-        for file in sorted((package / "msg").glob("*.msg")):
-            found.update(get_types_from_msg(file.read_text(), f"{package.name}/msg/{file.stem}"))
-        store.register({name: definition for name, definition in found.items() if name not in store.fielddefs})
+        register_messages(store, package)
     return store
+
+
+def register_messages(store: Typestore, package: Path) -> None:
+    """Add every ``PACKAGE/msg/NAME.msg`` of a package directory to the store."""
+    found: dict[str, Any] = {}
+    for file in sorted((package / "msg").glob("*.msg")):
+        found.update(get_types_from_msg(file.read_text(), f"{package.name}/msg/{file.stem}"))
+    store.register({name: definition for name, definition in found.items() if name not in store.fielddefs})
 
 
 @dataclass(frozen=True, slots=True)

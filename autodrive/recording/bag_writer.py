@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -94,12 +95,23 @@ class BagWriter:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         self._connections = {
-            name: _connection(k, name, kind, store, name in latched) for k, (name, kind) in enumerate(topics, 1)
+            name: describe(name, kind, store, offered_qos(name in latched))._replace(id=number)
+            for number, (name, kind) in enumerate(topics, 1)
         }
         self._tally = _Tally(counts=dict.fromkeys(self._connections, 0))
+        self.unsafe: Counter[str] = Counter()  # messages by topic that a failing disk would take with it
         self._storage: McapWriter | None = None
         self._safe_bytes = 0
         self._open()
+
+    def declare(self, connection: Connection) -> None:
+        """Take messages of one more topic from now on, as ``describe`` makes it; a known one stays as it is."""
+        if connection.topic not in self._connections:
+            added = connection._replace(id=len(self._connections) + 1)
+            known = {c.msgtype for c in self._connections.values()}
+            self._connections[added.topic] = added
+            self._tally.counts[added.topic] = 0
+            _write_connection(self._writable(), added, described=known)
 
     def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """Append one CDR message."""
@@ -110,6 +122,7 @@ class BagWriter:
         self._guarded(lambda: storage.write(self._connections[topic], max(stamp_ns, 0), data))
         self._tally.files[-1].note(max(stamp_ns, 0))
         self._tally.counts[topic] += 1
+        self.unsafe[topic] += 1
 
     def flush(self) -> None:
         """End the chunk and hand it to the disk: what was written until now survives a killed process and a power cut.
@@ -119,6 +132,7 @@ class BagWriter:
         storage = self._writable()
         self._guarded(lambda: _flush(storage))
         self._safe_bytes = storage.bio.tell()
+        self.unsafe.clear()
         if _free_bytes(self.path) < self._limits.spare_bytes:
             self.close()
             spare = self._limits.spare_bytes / 1024**2
@@ -147,11 +161,8 @@ class BagWriter:
         folder.rmdir()
         described: set[str] = set()
         for connection in self._connections.values():
-            if connection.msgtype not in described:
-                storage.add_msgtype(connection)
-                described.add(connection.msgtype)
-            assert isinstance(connection.ext, ConnectionExtRosbag2)
-            storage.add_connection(connection, _yaml(dump_qos_v9(connection.ext.offered_qos_profiles)))
+            _write_connection(storage, connection, described)
+            described.add(connection.msgtype)
         self._storage = storage
         self._tally.files.append(_File(f"{name}.mcap"))
         self._guarded(lambda: _flush(storage))
@@ -167,6 +178,8 @@ class BagWriter:
         info = _yaml(_information(self._connections, _Tally(self._tally.files[-1:], counts)))
         self._guarded(lambda: storage.close(BAG_VERSION, info))
         self._storage = None
+        self._safe_bytes = (self.path / self._tally.files[-1].name).stat().st_size
+        self.unsafe.clear()
 
     def _metadata(self) -> str:
         document = {"rosbag2_bagfile_information": _information(self._connections, self._tally)}
@@ -206,24 +219,34 @@ def _free_bytes(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _connection(number: int, topic: str, kind: str, store: Typestore, latched: bool) -> Connection:
+def _write_connection(storage: McapWriter, connection: Connection, described: Collection[str]) -> None:
+    """Into the pending chunk, before the first message that needs it."""
+    if connection.msgtype not in described:
+        storage.add_msgtype(connection)
+    assert isinstance(connection.ext, ConnectionExtRosbag2)
+    storage.add_connection(connection, _yaml(dump_qos_v9(connection.ext.offered_qos_profiles)))
+
+
+def describe(topic: str, kind: str, store: Typestore, qos: Qos) -> Connection:
+    """A topic with the definition and the hash of its type, and the profile that its publisher offers."""
     text, _ = store.generate_msgdef(kind, ros_version=2)
     return Connection(
-        id=number,
+        id=0,  # each bag counts its own
         topic=topic,
         msgtype=kind,
         msgdef=MessageDefinition(MessageDefinitionFormat.MSG, text),
         digest=store.hash_rihs01(kind),
         msgcount=0,
-        ext=ConnectionExtRosbag2(serialization_format="cdr", offered_qos_profiles=[_qos(latched)]),
+        ext=ConnectionExtRosbag2(serialization_format="cdr", offered_qos_profiles=[qos]),
         owner=None,
     )
 
 
-def _qos(latched: bool) -> Qos:
-    """What our publishers offer: reliable, keep last."""
+def offered_qos(latched: bool, *, reliable: bool = True) -> Qos:
+    """Keep last; what our own publishers offer is reliable."""
     durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
-    history, reliability, liveliness = QosHistory.KEEP_LAST, QosReliability.RELIABLE, QosLiveliness.AUTOMATIC
+    reliability = QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT
+    history, liveliness = QosHistory.KEEP_LAST, QosLiveliness.AUTOMATIC
     return Qos(history, 20, reliability, durability, _NEVER, _NEVER, liveliness, _NEVER, False)
 
 

@@ -5,22 +5,38 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+from rosbags.interfaces import Connection
 
 from autodrive.errors import EnvironmentProblem
 from autodrive.recording.bag_writer import BagWriter
 
 BUDGET_BYTES = 256 * 1024**2  # four seconds of eight raw cameras 640x400 at 10 Hz
 FLUSH_S = 0.5  # a killed recorder loses at most this and what was waiting
+NICENESS = 10  # of the thread that compresses: those who drive go first
+
+Message = tuple[str, int, bytes]  # topic, time of recording [ns], CDR
 
 
 class Spool:
-    """Owns ``bag`` from now on: writes it on a thread of its own, flushes it twice a second, and closes it."""
+    """Writes the bag that ``open_bag`` begins, on a thread of its own; flushes it twice a second, and closes it.
 
-    def __init__(self, bag: BagWriter, budget_bytes: int = BUDGET_BYTES) -> None:
-        self.bag, self._budget = bag, budget_bytes
-        self._waiting: deque[tuple[str, int, bytes]] = deque()
+    ``head`` is written first. It is in memory anyway and so does not count against the budget, which is only for what
+    comes later.
+    """
+
+    def __init__(
+        self, open_bag: Callable[[], BagWriter], budget_bytes: int = BUDGET_BYTES, head: Iterable[Message] = ()
+    ) -> None:
+        self._open_bag, self._budget = open_bag, budget_bytes
+        self._head: deque[Message] = deque(head)
+        self._waiting: deque[Message] = deque()
+        self._declared: deque[Connection] = deque()
         self._bytes = 0
         self._change = threading.Condition()
         self._ending = False
@@ -28,6 +44,16 @@ class Spool:
         self.problem = ""  # why writing ended, "" while it goes on
         self._thread = threading.Thread(target=self._run, name="bag", daemon=True)
         self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether the bag is finished, or was given up."""
+        return not self._thread.is_alive()
+
+    def declare(self, connection: Connection) -> None:
+        """Announce a topic that the bag does not know yet; its messages follow."""
+        with self._change:
+            self._declared.append(connection)
 
     def put(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """Take one message, or count it as lost."""
@@ -50,21 +76,52 @@ class Spool:
         self._thread.join()
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # where a thread has a niceness of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        bag: BagWriter | None = None
         try:
-            while not self._ending:
-                with self._change:
-                    self._change.wait_for(lambda: self._ending, FLUSH_S)
-                self._drain()
-                self.bag.flush()
-            self._drain()
-            self.bag.close()
+            bag = self._open_bag()
+            self._write(bag)
         except EnvironmentProblem as error:
-            self.problem = str(error)
+            self._give_up(str(error), bag)
+        except Exception as error:
+            self._give_up(f"defect: {error!r}", bag)
+            raise
 
-    def _drain(self) -> None:
-        while self._waiting:
+    def _write(self, bag: BagWriter) -> None:
+        while not self._ending:
+            self._drain(bag)
+            bag.flush()
             with self._change:
-                topic, stamp_ns, data = self._waiting.popleft()
-            self.bag.write(topic, stamp_ns, data)
+                self._change.wait_for(lambda: self._ending, FLUSH_S)
+        self._drain(bag)
+        bag.close()
+
+    def _drain(self, bag: BagWriter) -> None:
+        while self._head:
+            self._declare(bag)
+            topic, stamp_ns, data = self._head[0]
+            bag.write(topic, stamp_ns, data)
+            self._head.popleft()
+        while self._waiting:
+            self._declare(bag)
+            topic, stamp_ns, data = self._waiting[0]
+            bag.write(topic, stamp_ns, data)
             with self._change:  # only now: what is being written still takes memory
+                self._waiting.popleft()
                 self._bytes -= len(data)
+
+    def _declare(self, bag: BagWriter) -> None:
+        while self._declared:
+            bag.declare(self._declared.popleft())
+
+    def _give_up(self, why: str, bag: BagWriter | None) -> None:
+        """What was taken and is not safe on the disk is lost too."""
+        with self._change:
+            self.problem = why
+            self.lost.update(topic for topic, _, _ in (*self._head, *self._waiting))
+            if bag is not None:
+                self.lost.update(bag.unsafe)
+            self._head.clear()
+            self._waiting.clear()
+            self._bytes = 0

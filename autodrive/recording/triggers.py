@@ -1,4 +1,4 @@
-"""What makes a moment worth keeping: small detectors, and the ring that remembers the seconds before.
+"""What makes a moment worth keeping: small detectors.
 
 A trigger is a class with ``name`` and ``fires``; a new one is one class here and its line in ``TRIGGERS``. It says
 true at the rising edge only: a condition that lasts is one moment.
@@ -13,9 +13,6 @@ from typing import Protocol
 
 from autodrive.errors import ConfigError
 
-RING_NS = 30_000_000_000
-RING_BYTES = 512 * 1024**2
-
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -23,11 +20,13 @@ class Observation:
 
     stamp_ns: int
     speed_mps: float | None = None
-    engaged: bool | None = None
+    engaged: bool | None = None  # whether the stack acts, and nobody by hand
     fallback: bool | None = None
     best_score: float | None = None  # of the tracks; 1 without any
     wanted_mps2: float | None = None  # what control asked for
     allowed_mps2: float | None = None  # what the gate let through
+    wanted_mps: float | None = None  # the same of a body that is told speeds
+    allowed_mps: float | None = None
     pressed: bool | None = None
 
 
@@ -119,16 +118,18 @@ class LowConfidence(_Edge):
 
 
 class Disagreement(_Edge):
-    """The gate does not let through what control asked for, by more than 1 m/s^2."""
+    """The gate does not let through what control asked for, by more than 1 m/s^2 or 0.3 m/s."""
 
     name = "disagreement"
-    limit_mps2 = 1.0
+    limit_mps2, limit_mps = 1.0, 0.3
 
     def holds(self, seen: Observation) -> bool | None:
         """See ``_Edge``."""
-        if seen.wanted_mps2 is None or seen.allowed_mps2 is None:
-            return None
-        return not abs(seen.wanted_mps2 - seen.allowed_mps2) <= self.limit_mps2
+        if seen.wanted_mps2 is not None and seen.allowed_mps2 is not None:
+            return not abs(seen.wanted_mps2 - seen.allowed_mps2) <= self.limit_mps2
+        if seen.wanted_mps is not None and seen.allowed_mps is not None:
+            return not abs(seen.wanted_mps - seen.allowed_mps) <= self.limit_mps
+        return None
 
 
 class OperatorButton(_Edge):
@@ -157,27 +158,3 @@ def make_triggers(names: Iterable[str]) -> list[Trigger]:
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"trigger {unknown[0]!r} is unknown; choose of {sorted(known)}")
     return [known[name]() for name in names]
-
-
-class Ring:
-    """The messages of the last ``span_ns``, and never more than ``budget_bytes``: then the oldest go."""
-
-    def __init__(self, span_ns: int = RING_NS, budget_bytes: int = RING_BYTES) -> None:
-        self._span_ns, self._budget = span_ns, budget_bytes
-        self._kept: deque[tuple[str, int, bytes]] = deque()
-        self._bytes = 0
-
-    def put(self, topic: str, stamp_ns: int, data: bytes) -> None:
-        """Remember one message; a clock that jumps back empties the ring."""
-        if self._kept and stamp_ns < self._kept[-1][1]:
-            self.take()
-        self._kept.append((topic, stamp_ns, data))
-        self._bytes += len(data)
-        while self._bytes > self._budget or stamp_ns - self._kept[0][1] > self._span_ns:
-            self._bytes -= len(self._kept.popleft()[2])
-
-    def take(self) -> list[tuple[str, int, bytes]]:
-        """All that is remembered, oldest first; the ring is empty then."""
-        kept, self._bytes = list(self._kept), 0
-        self._kept.clear()
-        return kept

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _write(target: Path, told: Path, answers: Path) -> None:
     from autodrive.data.bags import BagReader
     from autodrive.recording.references import write_reference
-    from autodrive_nodes.recorder_node import open_bag
+    from autodrive_nodes.recorded_topics import open_bag
     from autodrive_nodes.replay_node import topics_of
 
     with BagReader(told) as bag:

@@ -59,6 +59,10 @@ def add_common_options(parser: argparse.ArgumentParser, body: Body) -> None:
     parser.add_argument("--mode", choices=("lockstep", "realtime"), default="lockstep")
     parser.add_argument("--engine", type=Path, default=DEFAULT_ENGINE, help="manifest of the network to act with")
     parser.add_argument("--runtime", choices=(*RUNTIMES, AUTO), default="onnxruntime", help="what runs the network")
+    images = "record every camera too: raw (8 MB a second and camera of 640x400) or jpeg; raw if no word follows"
+    parser.add_argument("--record-images", nargs="?", const="raw", default="", choices=("raw", "jpeg"), help=images)
+    topics = "record what these patterns name, also of nodes that are not ours: '/camera/*,/tf' (all topics of ours)"
+    parser.add_argument("--record-topics", default="", metavar="PATTERNS", help=topics)
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
 
 
@@ -84,6 +88,8 @@ def simulate(body: Body, args: argparse.Namespace, seed: int, out: Path) -> dict
         out=str(out.resolve()),
         engine=str(args.engine.resolve()),
         runtime=args.runtime,
+        record_topics=args.record_topics,
+        record_images=args.record_images,
         **episode.options,
     )
     started = time.monotonic()
