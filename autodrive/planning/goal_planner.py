@@ -60,7 +60,10 @@ class GoalPlannerConfig:
     patience_s: float = 2.0
     squeeze_after_s: float = 0.6
     boxes_m: float = 2.5  # what stands further away is the ground's business alone
-    held_m: float = 0.65  # boxes this near are the ones in the hands while carrying
+    held_m: float = 0.65  # boxes this near are the ones in the hands while carrying, ...
+    # ... and so are those that appear out of nothing this near ahead: a box in the hands is taken for one further away
+    phantom_m: float = 1.7
+    phantom_rad: float = 0.6
     speed_share: float = 0.4  # of a new speed estimate; gait shakes it
 
 
@@ -85,6 +88,7 @@ class GoalPlanner:
         self._closed_ns: int | None = None  # since when the floor of the route is not free further off
         self._speed = 0.0
         self._targets: tuple[TrackedObject, ...] = ()
+        self._box_ids: frozenset[int] = frozenset()  # boxes of the last frame that are not in the hands
 
     def plan(
         self,
@@ -103,7 +107,7 @@ class GoalPlanner:
         that is not finite.
         """
         _check(ego, goal)
-        held = tuple(f.track for f in forecasts if carrying and self._is_held(ego, f.track))
+        held = self._held_ones(ego, tuple(f.track for f in forecasts), carrying)
         forecasts = tuple(f for f in forecasts if f.track not in held)
         tracks = tuple(f.track for f in forecasts)
         self.memory.update(ego, free, tracks, held)
@@ -121,9 +125,22 @@ class GoalPlanner:
             return plan
         return self._walk(ego, forecasts, floor)
 
-    def _is_held(self, ego: EgoState, track: TrackedObject) -> bool:
-        distance = math.hypot(track.x - ego.pose.x, track.y - ego.pose.y)
-        return track.label == ObjectClass.BOX and distance < self.config.held_m
+    def _held_ones(
+        self, ego: EgoState, tracks: tuple[TrackedObject, ...], carrying: bool
+    ) -> tuple[TrackedObject, ...]:
+        """The tracks that show what is in the hands; boxes that were there before keep what they are."""
+        config, known = self.config, self._box_ids
+        boxes = [track for track in tracks if track.label == ObjectClass.BOX]
+        held = []
+        for track in boxes if carrying else []:
+            ahead = ego.pose.inverse().apply(np.array([track.x, track.y]))
+            distance, bearing = math.hypot(*ahead), abs(math.atan2(ahead[1], ahead[0]))
+            appeared = track.track_id not in known and distance < config.phantom_m and bearing < config.phantom_rad
+            if distance < config.held_m or appeared:
+                held.append(track)
+        ids = {track.track_id for track in held}
+        self._box_ids = frozenset(track.track_id for track in boxes if track.track_id not in ids)
+        return tuple(held)
 
     def _forget(self) -> None:
         self._goal = self._end = self._retreat = self.route = self._waiting_since_ns = self._blocked_ns = None
