@@ -195,3 +195,14 @@ def test_a_bad_envelope_file_is_named(tmp_path: Path, text: str, word: str) -> N
 def test_a_missing_envelope_file_says_where_the_shipped_one_is(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config/envelopes/car\.yaml"):
         load_envelope(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("age_ticks", "hard"), [(6, True), (11, False)])
+def test_a_stop_turns_into_an_emergency_brake_for_what_was_seen_in_the_way(age_ticks: int, hard: bool) -> None:
+    gate = SafetyGate()
+    gate.filter(Command(T0, 0.0, 0.0, 6.0), T0, T0, ego())
+    now = T0 + age_ticks * TICK
+    result = gate.filter(None, now, T0, ego(now), (car(8.0),))
+    assert "no command" in result.faults[0]
+    assert result.verdict == ("emergency brake" if hard else "stop")
+    assert (result.command.acceleration == -Envelope().emergency_deceleration) == hard

@@ -125,9 +125,7 @@ class GoalPlanner:
             return plan
         return self._walk(ego, forecasts, floor)
 
-    def _held_ones(
-        self, ego: EgoState, tracks: tuple[TrackedObject, ...], carrying: bool
-    ) -> tuple[TrackedObject, ...]:
+    def _held_ones(self, ego: EgoState, tracks: tuple[TrackedObject, ...], carrying: bool) -> tuple[TrackedObject, ...]:
         """The tracks that show what is in the hands; boxes that were there before keep what they are."""
         config, known = self.config, self._box_ids
         boxes = [track for track in tracks if track.label == ObjectClass.BOX]

@@ -14,11 +14,12 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 from autodrive.body import WalkCommand
 from autodrive.safety.car import CarBody
 from autodrive.safety.envelope import Envelope, WalkEnvelope
-from autodrive.safety.verdict import LIMITED, PASS, STOP, finite
+from autodrive.safety.verdict import EMERGENCY, LIMITED, PASS, STOP, finite
 from autodrive.safety.walking import WalkingBody
 from autodrive.scene import Command, EgoState, TrackedObject
 
 MAX_STEP_S = 0.2
+SEEN_WITHIN_S = 1.0  # what was seen longer ago is somewhere else by now
 
 
 class Stamped(Protocol):
@@ -113,13 +114,30 @@ class SafetyGate(Generic[C]):
             if self._fault_since_ns is None or now_ns < self._fault_since_ns:
                 self._fault_since_ns = now_ns
             stopping_s = (now_ns - self._fault_since_ns) * 1e-9
-            return GateResult(self._body.stop(now_ns, dt, ego, stopping_s, at_once), STOP, tuple(faults))
+            stop = self._body.stop(now_ns, dt, ego, stopping_s, at_once)
+            seen = tracks if _is_recent(perception_stamp_ns, now_ns) else ()
+            return self._stop_harder(stop, now_ns, dt, ego, seen, tuple(faults))
         self._fault_since_ns = None
         if ego is not None and (danger := self._body.avoid(command, now_ns, dt, ego, tracks)) is not None:
             output, verdict, cause = danger
             return GateResult(output, verdict, (cause,))
         output, changed = self._body.limit(command, now_ns, dt)
         return GateResult(output, LIMITED if changed else PASS, ())
+
+    def _stop_harder(
+        self,
+        stop: Any,
+        now_ns: int,
+        dt: float,
+        ego: EgoState | None,
+        tracks: tuple[TrackedObject, ...],
+        faults: tuple[str, ...],
+    ) -> GateResult[C]:
+        """A stop may be too soft for what is in the way, as far as that is known."""
+        if ego is not None and tracks and (danger := self._body.avoid(stop, now_ns, dt, ego, tracks)) is not None:
+            output, verdict, cause = danger
+            return GateResult(output, verdict if verdict == EMERGENCY else STOP, (*faults, cause))
+        return GateResult(stop, STOP, faults)
 
     def _command_faults(self, command: C | None, now_ns: int) -> list[str]:
         if command is None:
@@ -140,3 +158,7 @@ class SafetyGate(Generic[C]):
         if age_s < -limit_s:
             return [f"{what} is {-age_s:.2f} s from the future"]
         return [f"{what} is {age_s:.2f} s old"] if age_s > limit_s else []
+
+
+def _is_recent(stamp_ns: int | None, now_ns: int) -> bool:
+    return stamp_ns is not None and 0 <= now_ns - stamp_ns <= SEEN_WITHIN_S * 1e9
