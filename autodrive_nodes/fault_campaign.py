@@ -140,7 +140,7 @@ class _Run:
         course = Course(fault, at_s, (), (), before)
         if fault.expect == END:
             self._wait(lambda: self._run.over, 60.0)
-        moving_s = self._mend(fault)
+        released_s, moving_s = self._mend(fault)
         if watch.ended in ROUTINE and fault.expect != END:
             raise RunOver
         ended = ""
@@ -152,6 +152,7 @@ class _Run:
             course,
             samples=self._body.samples(watch),
             said=tuple(watch.said[first_word:]),
+            released_s=released_s,
             moving_s=moving_s,
             ended=ended,
             effect=watch.effect if fault.kind in INJECTED else None,
@@ -167,22 +168,26 @@ class _Run:
         _, standing_s = stopping(self._body.samples(self._watch)[-200:], at_s, self._body.bounds.standing_mps)
         return standing_s is not None
 
-    def _mend(self, fault: Fault) -> float | None:
-        """Once nothing is broken any more: forgiveness, and on. When it moved again; None if it did not."""
+    def _mend(self, fault: Fault) -> tuple[float | None, float | None]:
+        """Once nothing is broken any more: forgiveness, and on. When nothing held it any more, and when it moved."""
         self._wait(lambda: False, 0.5)
         if fault.final or fault.expect == END:
             self._wait(lambda: False, 2.0)
-            return None
+            return None, None
         self._note(f"{fault.name}: mended")
-        asked = [time.monotonic()]
+        asked_wall_s, released_s = time.monotonic(), None
 
-        def moves() -> bool:
-            if (self._watch.latched or self._watch.stopped) and time.monotonic() - asked[0] > 1.0:
-                asked[0] = time.monotonic()
+        def going() -> bool:
+            nonlocal asked_wall_s, released_s
+            held = self._watch.latched or self._watch.stopped
+            if held and time.monotonic() - asked_wall_s > 1.0:
+                asked_wall_s = time.monotonic()
                 self._operate()
+            if not held and released_s is None:
+                released_s = self._watch.now_s
             return self._moves()
 
-        return self._watch.now_s if self._wait(moves, MOVING_S) else None
+        return (released_s, self._watch.now_s) if self._wait(going, MOVING_S) else (released_s, None)
 
     def _operate(self) -> None:
         """What an operator does beside a body that stands: says where it is, if it asks for that, and resets."""

@@ -194,6 +194,7 @@ def course(**changes: Any) -> Course:
         "at_s": 2.0,
         "samples": drive(2.6),
         "said": (Said(2.4, "safety_gate", 1, "camera_ingestion is silent for 0.40 s"),),
+        "released_s": 8.0,
         "moving_s": 9.0,
         "effect": 10,
     }
@@ -218,7 +219,7 @@ def test_a_body_that_stops_in_time_is_as_expected() -> None:
         ({"ended": "process 'world' ended"}, "the run ended"),
         ({"hung": True}, "by force"),
         ({"effect": 0}, "nothing was faulted"),
-        ({"samples": [*drive(2.6), Sample(11.0, 0.0, ("vehicle a",))]}, "collision with vehicle a"),
+        ({"samples": [*drive(2.6), Sample(10.9, 0.0, ("vehicle a",))]}, "collision with vehicle a"),
         ({"samples": [*drive(2.6), Sample(11.0, 0.0, fallen=True)]}, "it fell"),
         ({"fault": Fault("killed", "world_bridge", END)}, "the run went on"),
     ],
@@ -232,6 +233,13 @@ def test_a_run_that_must_end_and_one_that_may_go_on() -> None:
     assert judge(course(fault=Fault("killed", "world_bridge", END), ended="it died"), BOUNDS).ok
     absorbed = Fault("duplicated", "/tf", "continue", noticed=False)
     assert judge(course(fault=absorbed, said=(), samples=drive(99.0), moving_s=5.0), BOUNDS).ok
+
+
+def test_what_is_touched_in_ordinary_driving_afterwards_is_told_and_not_held_against_the_fault() -> None:
+    outcome = judge(course(samples=[*drive(2.6), Sample(12.0, 1.0, ("vehicle a",))]), BOUNDS)
+    assert outcome.ok and outcome.later_contacts == ("vehicle a after 10.0 s at 1.0 m/s",)
+    stuck = judge(course(samples=[*drive(2.6), Sample(12.0, 1.0, ("vehicle a",))], released_s=None), BOUNDS)
+    assert not stuck.ok and stuck.contacts == ("vehicle a after 10.0 s at 1.0 m/s",)
 
 
 def test_reports() -> None:

@@ -5,6 +5,7 @@ Pure: it judges what was seen and said, with the simulated time at which that re
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from autodrive.faults.campaign import CONTINUE, END, STOP, Fault
 
 WARN, ERROR = 1, 2  # as in diagnostic_msgs/DiagnosticStatus
 SLACK_S = 0.5  # behind the envelope's timeout, the body must be on its way to standstill
+AFTER_S = 3.0  # behind the release of a body by its gate: what it touches later is ordinary driving
 REGAINED_MPS = 0.3  # a body that gets faster by this is not stopping
 UNSTEADY_MPS = 0.08  # speeds nearer to each other are the same
 _FIGURES = re.compile(r"[\d.]+")
@@ -56,7 +58,8 @@ class Bounds:
 class Course:
     """One fault as it went.
 
-    ``before`` is what was said anyway; ``moving_s`` when the body moved again after it; ``ended`` why the run ended
+    ``before`` is what was said anyway; ``released_s`` when nothing held the body any more after it was mended and
+    ``moving_s`` when it moved again, None if that did not happen; ``ended`` why the run ended
     meanwhile ("" while it goes on), ``hung`` that it had to be ended by force; ``effect``: how much the injector
     changed, None where that is not its doing.
     """
@@ -66,6 +69,7 @@ class Course:
     samples: Sequence[Sample]
     said: Sequence[Said]
     before: frozenset[tuple[str, str]] = frozenset()
+    released_s: float | None = None
     moving_s: float | None = None
     ended: str = ""
     hung: bool = False
@@ -85,6 +89,7 @@ class Outcome:
     standing_s: float | None
     moving_s: float | None
     contacts: tuple[str, ...]
+    later_contacts: tuple[str, ...]
     fell: bool
     outcome: str
     problems: tuple[str, ...]
@@ -100,12 +105,7 @@ def judge(course: Course, bounds: Bounds) -> Outcome:
     fault, at_s = course.fault, course.at_s
     first = next((said for said in course.said if said.level >= WARN and said.key not in course.before), None)
     begun_s, standing_s = stopping(course.samples, at_s, bounds.standing_mps)
-    contacts = tuple(
-        f"{contact} after {sample.at_s - at_s:.1f} s at {abs(sample.speed):.1f} m/s"
-        for sample in course.samples
-        if sample.at_s >= at_s
-        for contact in sample.contacts
-    )
+    until_s = math.inf if course.released_s is None else course.released_s + AFTER_S
     fell = any(sample.fallen for sample in course.samples if sample.at_s >= at_s)
     row = Outcome(
         fault=fault.name,
@@ -116,7 +116,8 @@ def judge(course: Course, bounds: Bounds) -> Outcome:
         reacted_s=_since(begun_s, at_s),
         standing_s=_since(standing_s, at_s),
         moving_s=_since(course.moving_s, at_s),
-        contacts=contacts,
+        contacts=_contacts(course, at_s, until_s),
+        later_contacts=_contacts(course, until_s, math.inf),
         fell=fell,
         outcome=_outcome(course, standing_s),
         problems=(),
@@ -137,6 +138,15 @@ def stopping(samples: Sequence[Sample], at_s: float, standing_mps: float) -> tup
         top, first = max(top, abs(after[k].speed)), k
     begun = max(k for k in range(first, stood + 1) if abs(after[k].speed) >= top - UNSTEADY_MPS)
     return after[begun].at_s, after[stood].at_s
+
+
+def _contacts(course: Course, from_s: float, until_s: float) -> tuple[str, ...]:
+    return tuple(
+        f"{contact} after {sample.at_s - course.at_s:.1f} s at {abs(sample.speed):.1f} m/s"
+        for sample in course.samples
+        if from_s <= sample.at_s < until_s
+        for contact in sample.contacts
+    )
 
 
 def _since(time_s: float | None, at_s: float) -> float | None:

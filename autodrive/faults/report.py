@@ -22,7 +22,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         outcome.reaction,
         _seconds(outcome.reacted_s),
         _seconds(outcome.standing_s),
-        _short(outcome.outcome),
+        _short("; later: ".join((outcome.outcome, *outcome.later_contacts))),
         "ok" if outcome.ok else "; ".join(outcome.problems),
     )
 
@@ -54,7 +54,7 @@ def outcomes_of(document: Mapping[str, Any]) -> dict[int, list[Outcome]]:
     try:
         for entry in document["faults"]:
             values = {field.name: entry[field.name] for field in fields(Outcome)}
-            values |= {name: tuple(values[name]) for name in ("contacts", "problems")}
+            values |= {name: tuple(values[name]) for name in ("contacts", "later_contacts", "problems")}
             found.setdefault(entry["seed"], []).append(Outcome(**values))
     except (KeyError, TypeError) as error:
         raise InputError(f"this is no report of a campaign of faults: {error!r}") from error
