@@ -1,7 +1,7 @@
 """The car's side of a world: owns /clock, publishes what the car's sensors say, and moves the car as commanded.
 
 In lockstep the world waits, however long, for the command that carries the stamp of the frame just published; in
-realtime it steps at wall speed with the newest command and brakes when none came for half a second.
+realtime it steps at wall speed with the newest command and brakes when none came for half a second, or a spoilt one.
 """
 
 from __future__ import annotations
@@ -75,9 +75,14 @@ class WorldBridgeNode(WorldHost):
         self._publish()
 
     def _obeyed(self, command: Command, now_ns: int) -> Command:
-        """The newest command, or braking with the wheels held: when the gate is silent, or somebody passes for it."""
+        """The newest command, or braking with the wheels held: when the gate is silent or says what is no number, or
+        somebody passes for it."""
         age_s = (now_ns - command.stamp_ns) * 1e-9
-        why = self.rivals(contracts.COMMAND) or (f"the command is {age_s:.1f} s old" if age_s > STALE_COMMAND_S else "")
+        why = self.rivals(contracts.COMMAND)
+        if not why and not all(map(math.isfinite, (command.steering, command.acceleration, command.speed))):
+            why = "the command is not finite"
+        if not why and age_s > STALE_COMMAND_S:
+            why = f"the command is {age_s:.1f} s old"
         if why:
             command = Command(now_ns, self._steering_held, BRAKE_MPS2, 0.0)
             if not self._refused:

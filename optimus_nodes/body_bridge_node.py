@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from autodrive.body import JointCommand
+from autodrive.errors import InputError
 from autodrive.humanoid.robot import load_robot
 from autodrive.humanoid.standby import Standby
 from autodrive.sim.world import GroundTruth
@@ -42,6 +43,7 @@ class BodyBridgeNode(WorldHost):
         super().setup()
         self._sensors: Any = None
         self._command: JointCommand | None = None
+        self._refused = ""
         self._standby = None if self.lockstep else Standby(load_robot(self.value("robot")))
         self._fell_ns: int | None = None
         self._task_over_ns: int | None = None
@@ -70,12 +72,23 @@ class BodyBridgeNode(WorldHost):
         self._publish()
 
     def _on_command(self, message: JointState) -> None:
-        command = from_joint_command(message)
+        try:
+            command = from_joint_command(message)
+        except InputError as error:
+            if self.lockstep:
+                raise
+            self._refuse(str(error))  # the last command grows old, and the body stands by itself
+            return
         if not self.lockstep:
             self._command = command
         elif self._sensors is not None and command.stamp_ns == self._sensors.body.stamp_ns and not self._ended:
             self._command = command
             self._step()
+
+    def _refuse(self, text: str) -> None:
+        if self._sensors is not None and text != self._refused:
+            self._refused = text
+            self.diagnose(self._sensors.body.stamp_ns, DiagnosticStatus.ERROR, f"a joint command is refused: {text}")
 
     def _on_grounding(self, message: String) -> None:
         told = json.loads(message.data)
