@@ -192,8 +192,9 @@ def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
     if fault.expect == STOP and not course.ended:
         found += _stop_problems(course, outcome, bounds)
     if fault.expect in (STOP, CONTINUE) and not fault.final and outcome.moving_s is None and not course.ended:
-        last = course.said[-1].text if course.said else "nothing was said"
-        found.append(f"it did not move again ({last})")
+        words = [said for said in course.said if said.level >= WARN]
+        last = f"{words[-1].text}, after {words[-1].at_s - course.at_s:.1f} s" if words else "nothing was said"
+        found.append(f"it did not move again (last word: {last})")
     return found
 
 
