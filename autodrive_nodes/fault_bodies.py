@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -118,19 +118,24 @@ def _steadied(watch: FaultWatch) -> list[Sample]:
 
 def _walk_about(watch: FaultWatch, seed: int) -> Callable[[], None]:
     """Tells the humanoid where to go next whenever it is where it was told to go, or gave that up."""
-    words = cycle(_errands(watch, seed))
+    errands = cycle(_errands(watch, seed))
     told: dict[str, float] = {}
+    aims: list[str] = []
 
     def keep_going() -> None:
         state = watch.grounding.get("state", "idle")
         if state in ("done", "failed", "refused", "question", "idle") and watch.now_s > told.get("at", -9.0) + 4.0:
             told["at"] = watch.now_s
-            watch.instruct(next(words))
+            aim, text = next(errands)
+            aims[:] = [*aims[-1:], aim]
+            watch.aims = set(aims)
+            watch.instruct(text)
 
     return keep_going
 
 
-def _errands(watch: FaultWatch, seed: int) -> Iterator[str]:
+def _errands(watch: FaultWatch, seed: int) -> list[tuple[str, str]]:
+    """Names of things of the hall, and the words that send the robot there."""
     from autodrive.humanoid.robot import load_robot
     from autodrive.sim.hall_tasks import GOTO, TaskScene, make_task
 
@@ -144,7 +149,7 @@ def _errands(watch: FaultWatch, seed: int) -> Iterator[str]:
             continue
         if task.target not in [target for target, _ in texts]:
             texts.append((task.target, task.text))
-    return iter([text for _, text in texts] or ["go to the nearest box"])
+    return texts or [("", "go to the nearest box")]
 
 
 MAKERS = {"car": _car, "humanoid": _humanoid}

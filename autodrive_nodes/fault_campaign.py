@@ -30,6 +30,7 @@ from autodrive_nodes.graph import Options
 PER_RUN = 16
 START_WALL_S = 120.0
 MOVING_S = 40.0  # to get on its way, in the beginning and after a fault
+ANYWAY_S = 0.35
 BEFORE_S = 1.5  # what is said so shortly before a fault is not said because of it
 POLL_S = 0.05
 SLOW = 3.0  # a simulated second may take so many of the wall clock
@@ -40,7 +41,7 @@ RECORDING = ("recorder", "video")
 
 
 class RunOver(Exception):
-    """The run came to its ordinary end, or the body found no way on: a new one is needed."""
+    """The run came to its ordinary end, or the trial says nothing: a new run is needed."""
 
 
 @dataclass
@@ -141,7 +142,7 @@ class _Run:
         if fault.expect == END:
             self._wait(lambda: self._run.over, 60.0)
         released_s, moving_s = self._mend(fault)
-        if watch.ended in ROUTINE and fault.expect != END:
+        if (watch.ended in ROUTINE and fault.expect != END) or self._touched_anyway(at_s):
             raise RunOver
         ended = ""
         if self._run.over:
@@ -157,6 +158,10 @@ class _Run:
             ended=ended,
             effect=watch.effect if fault.kind in INJECTED else None,
         )
+
+    def _touched_anyway(self, at_s: float) -> bool:
+        """What is touched so soon after a fault would have been touched without it: that trial says nothing."""
+        return any(s.contacts for s in self._watch.samples if at_s - BEFORE_S < s.at_s <= at_s + ANYWAY_S)
 
     def _hold(self, fault: Fault, at_s: float) -> None:
         """As long as the fault is to last; one that must stop the body lasts until it stands, if it does in time."""

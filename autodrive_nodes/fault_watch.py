@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from autodrive.faults.judge import ERROR, WARN, Said, Sample
+from autodrive.faults.judge import ERROR, ORDER, WARN, Said, Sample
 from autodrive.geometry import wrap_angle
 from autodrive.sim.touches import Touches
 from autodrive.sim.world import Contact, GroundTruth
@@ -48,6 +48,7 @@ class FaultWatch:
         self.stopped = False  # by the gate
         self.effect: int | None = None
         self.grounding: dict[str, Any] = {}
+        self.aims: set[str] = set()  # what the body was told to go to, and may touch
         self._touches = Touches()
         self._stamp_s, self._stamp_wall_s = 0.0, time.monotonic()
         self._orders = self._publisher(contracts.FAULTS)
@@ -132,7 +133,8 @@ class FaultWatch:
         event = json.loads(message.data)
         self.truth = truth = truth_from_json(event["truth"])
         self._stamp_s, self._stamp_wall_s = truth.stamp_ns / 1e9, time.monotonic()
-        begun = tuple(_place(c, truth) for c in self._touches.new(truth.stamp_ns, truth.contacts))
+        touched = [contact for contact in truth.contacts if contact.name not in self.aims]
+        begun = tuple(_place(contact, truth) for contact in self._touches.new(truth.stamp_ns, touched))
         self.samples.append(Sample(self._stamp_s, truth.speed, begun, truth.fallen))
         self.places.append((truth.ego.x, truth.ego.y))
         self.ended = event.get("end", "")
@@ -146,8 +148,8 @@ class FaultWatch:
             level = int.from_bytes(status.level, "little")
             for reason in reasons.split("; ") if level >= WARN and self.stopped else ():
                 self.said.append(Said(self.now_s, status.name, level, reason))
-            if (reaction := values.get("reaction", "none")) != "none":
-                self.said.append(Said(self.now_s, "reaction", 0, reaction))
+            if self.stopped:
+                self.said.append(Said(self.now_s, ORDER, 0, values.get("reaction", "")))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -157,6 +159,8 @@ class FaultWatch:
                 self.effect = values[_NUMBERS] or values["messages"]
             if status.level == DiagnosticStatus.ERROR or (level == WARN and status.name.startswith("camera ")):
                 self.said.append(Said(self.now_s, status.name, level, status.message))
+                if "by itself" in status.message:  # a bridge whose gate is silent
+                    self.said.append(Said(self.now_s, ORDER, 0, "by itself"))
 
     def _on_grounding(self, message: String) -> None:
         self.grounding = json.loads(message.data)

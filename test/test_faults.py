@@ -21,7 +21,7 @@ from std_msgs.msg import String
 from autodrive.errors import ConfigError, InputError
 from autodrive.faults.campaign import END, KINDS, STOP, Fault, Targets, chosen, load_campaign
 from autodrive.faults.images import black, half_size, noisy
-from autodrive.faults.judge import Bounds, Course, Said, Sample, judge, stopping
+from autodrive.faults.judge import ORDER, Bounds, Course, Said, Sample, judge, stopping
 from autodrive.faults.numbers import spoil
 from autodrive.faults.report import document, markdown, merged, outcomes_of, summary, table
 from autodrive.faults.streams import Delayed, Duplicated, Flood, Reordered, Silent
@@ -188,12 +188,15 @@ def test_when_a_body_began_to_stop_and_stood() -> None:
     assert begun_s == pytest.approx(3.0, abs=0.05)  # it had got faster in between
 
 
+ALARM = Said(2.4, "safety_gate", 1, "camera_ingestion is silent for 0.40 s")
+
+
 def course(**changes: Any) -> Course:
     given = {
         "fault": Fault("camera_dead", "front"),
         "at_s": 2.0,
         "samples": drive(2.6),
-        "said": (Said(2.4, "safety_gate", 1, "camera_ingestion is silent for 0.40 s"),),
+        "said": (ALARM, Said(2.45, ORDER, 0, "comfort")),
         "released_s": 8.0,
         "moving_s": 9.0,
         "effect": 10,
@@ -204,13 +207,16 @@ def course(**changes: Any) -> Course:
 def test_a_body_that_stops_in_time_is_as_expected() -> None:
     outcome = judge(course(), BOUNDS)
     assert outcome.ok and outcome.outcome == "stopped, recovered"
+    assert outcome.ordered_s == pytest.approx(0.45) and outcome.reaction == "comfort stop"
     assert outcome.detected_s == pytest.approx(0.4) and outcome.reacted_s == pytest.approx(0.6, abs=0.11)
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"samples": drive(3.5)}, "it began to stop after"),
+        ({"samples": drive(5.5)}, "it stood after"),
+        ({"said": (ALARM, Said(3.6, ORDER, 0, "comfort"))}, "the stop was ordered after 1.60 s"),
+        ({"said": (ALARM,)}, "the stop was ordered never"),
         ({"samples": drive(99.0)}, "it did not stop"),
         ({"said": ()}, "nobody noticed"),
         ({"before": frozenset({Said(1.0, "safety_gate", 1, "camera_ingestion is silent for 0.11 s").key})}, "nobody"),

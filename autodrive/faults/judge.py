@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from autodrive.faults.campaign import CONTINUE, END, STOP, Fault
 
 WARN, ERROR = 1, 2  # as in diagnostic_msgs/DiagnosticStatus
-SLACK_S = 0.5  # behind the envelope's timeout, the body must be on its way to standstill
+ORDER = "order"  # who says that the body is to stop: the gate, or a bridge that stops it by itself
+SLACK_S = 0.5  # behind the envelope's timeout, the stop must be ordered
+STRIDE_S = 1.0  # and so much longer than its braking may the body take to stand: jerk limits, the step that it is in
 AFTER_S = 3.0  # behind the release of a body by its gate: what it touches later is ordinary driving
 REGAINED_MPS = 0.3  # a body that gets faster by this is not stopping
 UNSTEADY_MPS = 0.08  # speeds nearer to each other are the same
@@ -47,7 +49,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a body must keep: it stops within ``timeout_s`` + SLACK_S after the fault, by ``deceleration`` [m/s2]."""
+    """What a body must keep: a stop is ordered ``timeout_s`` + SLACK_S after a fault, and brakes by ``deceleration``."""
 
     timeout_s: float
     deceleration: float
@@ -78,13 +80,17 @@ class Course:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row of the table; times in seconds after the fault, None where it did not happen."""
+    """One row of the table; times in seconds after the fault, None where it did not happen.
+
+    ``ordered_s``: somebody had the body stop; ``reacted_s``: by the truth, it was on its way to standstill.
+    """
 
     fault: str
     expect: str
     detected_s: float | None
     detected_by: str
     reaction: str
+    ordered_s: float | None
     reacted_s: float | None
     standing_s: float | None
     moving_s: float | None
@@ -113,6 +119,7 @@ def judge(course: Course, bounds: Bounds) -> Outcome:
         detected_s=None if first is None else max(first.at_s - at_s, 0.0),
         detected_by="" if first is None else f"{first.who}: {first.text}",
         reaction=_reaction(course, begun_s),
+        ordered_s=_since(next((said.at_s for said in course.said if said.who == ORDER), None), at_s),
         reacted_s=_since(begun_s, at_s),
         standing_s=_since(standing_s, at_s),
         moving_s=_since(course.moving_s, at_s),
@@ -154,7 +161,7 @@ def _since(time_s: float | None, at_s: float) -> float | None:
 
 
 def _reaction(course: Course, begun_s: float | None) -> str:
-    asked = [said.text for said in course.said if said.who == "reaction"]
+    asked = [said.text for said in course.said if said.who == ORDER]
     for reaction in ("emergency", "comfort"):
         if reaction in asked:
             return f"{reaction} stop"
@@ -200,13 +207,15 @@ def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
 
 def _stop_problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
     most_s = bounds.timeout_s + SLACK_S
-    if outcome.reacted_s is None or outcome.standing_s is None:
+    if outcome.standing_s is None:
         return ["it did not stop"]
     found = []
-    if outcome.reacted_s > most_s:
-        found.append(f"it began to stop after {outcome.reacted_s:.2f} s, more than {most_s:.2f} s")
+    # a body that was about to stand anyway needs no order
+    if outcome.standing_s > most_s and (outcome.ordered_s is None or outcome.ordered_s > most_s):
+        late = "never" if outcome.ordered_s is None else f"after {outcome.ordered_s:.2f} s"
+        found.append(f"the stop was ordered {late}, not within {most_s:.2f} s")
     speed = next((abs(s.speed) for s in course.samples if s.at_s >= course.at_s), 0.0)
-    needed_s = most_s + 1.0 + speed / bounds.deceleration
+    needed_s = most_s + STRIDE_S + speed / bounds.deceleration
     if outcome.standing_s > needed_s:
         found.append(f"it stood after {outcome.standing_s:.2f} s, more than {needed_s:.2f} s")
     return found

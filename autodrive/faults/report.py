@@ -10,7 +10,7 @@ from autodrive.errors import InputError
 from autodrive.faults.judge import Outcome
 
 LONGEST = 60
-HEAD = ("fault", "detected in", "by", "reaction", "begins to stop in", "stands in", "outcome", "verdict")
+HEAD = ("fault", "detected in", "by", "reaction", "ordered in", "begins in", "stands in", "outcome", "verdict")
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
@@ -20,6 +20,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         _seconds(outcome.detected_s),
         _short(outcome.detected_by),
         outcome.reaction,
+        _seconds(outcome.ordered_s),
         _seconds(outcome.reacted_s),
         _seconds(outcome.standing_s),
         _short("; later: ".join((outcome.outcome, *outcome.later_contacts))),
