@@ -49,7 +49,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a body must keep: a stop is ordered ``timeout_s`` + SLACK_S after a fault, and brakes by ``deceleration``."""
+    """What a body must keep: a stop is ordered ``timeout_s`` + SLACK_S after a fault, braking by ``deceleration``."""
 
     timeout_s: float
     deceleration: float
