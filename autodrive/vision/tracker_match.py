@@ -13,6 +13,8 @@ from autodrive.vision.tracker_filter import wrap
 from autodrive.vision.tracker_table import CLASSES, FIXED, Array, Detections, Index, Mask, TrackTable
 
 FORBIDDEN = 1e6
+ON_IT = 0.5  # what is so much smaller than a thing of another class stands on it
+SAME_M, SAME_FIXED_M = 0.4, 0.2  # boxes on a table stand closer to each other than anything that moves
 
 
 def _class_cost() -> Array:
@@ -54,7 +56,7 @@ def match(t: TrackTable, d: Detections, noise: Array, gate: float, max_jump_m: f
     determinant = s[..., 0, 0] * s[..., 1, 1] - s[..., 0, 1] ** 2
     x, y = gap[..., 0], gap[..., 1]
     squared = (s[..., 1, 1] * x * x - 2 * s[..., 0, 1] * x * y + s[..., 0, 0] * y * y) / determinant
-    cost = squared + CLASS_COST[t.label[:, None], d.label[None]]
+    cost = squared + CLASS_COST[t.label[:, None], d.label[None]] + FORBIDDEN * _on_it(t, d).T
     far = (squared > gate) | (np.hypot(x, y) > max_jump_m)
     cost = np.where(far, FORBIDDEN, np.minimum(cost, FORBIDDEN))
     rows, columns = linear_sum_assignment(cost)
@@ -65,9 +67,18 @@ def match(t: TrackTable, d: Detections, noise: Array, gate: float, max_jump_m: f
 def second_boxes(t: TrackTable, d: Detections, seen: Mask) -> Mask:
     """Detections (D,) that lie on a track which already has its detection (``seen`` (N,)): not a new object."""
     gap = np.linalg.norm(d.xy[:, None] - t.mean[None, :, :2], axis=2)
-    near = np.maximum(0.4, 0.225 * (d.shape[:, None, 1] + t.shape[None, :, 1]))
-    alike = CLASS_COST[d.label[:, None], t.label[None]] < FORBIDDEN
+    fixed = FIXED[d.label][:, None] & FIXED[t.label][None]
+    least = np.where(fixed, SAME_FIXED_M, SAME_M)
+    near = np.maximum(least, 0.225 * (d.shape[:, None, 1] + t.shape[None, :, 1]))
+    alike = (CLASS_COST[d.label[:, None], t.label[None]] < FORBIDDEN) & ~_on_it(t, d)
     return np.asarray(((gap < near) & alike & seen[None]).any(axis=1))
+
+
+def _on_it(t: TrackTable, d: Detections) -> Mask:
+    """Pairs (D, N) of things that do not move, of two classes, and of sizes that no error explains: box and table."""
+    fixed = FIXED[d.label][:, None] & FIXED[t.label][None] & (d.label[:, None] != t.label[None])
+    sizes = np.stack(np.broadcast_arrays(d.shape[:, None, 1], t.shape[None, :, 1]))
+    return np.asarray(fixed & (sizes.min(axis=0) < ON_IT * sizes.max(axis=0)))
 
 
 def hidden(t: TrackTable, missed: Mask, pose: Pose2, extent: GridExtent) -> Mask:
