@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from autodrive.errors import ConfigError
 
 WINDOW = 50  # frames
 STEP = 16  # every so many pixels of a row and rows are looked at
+THUMBNAIL = (10, 5)  # width, height
 GRAIN_ROWS = 12  # and every pixel of so many rows, for noise
 DARK, BRIGHT = 8, 247  # grey levels at which a pixel says no more than "black" or "white"
 
@@ -62,8 +64,8 @@ class HealthLimits:
 class Look:
     """What is kept of an image.
 
-    A hash of the pixels looked at, the shares of black and of white ones, their grey levels (h, w), and the ``grain``:
-    how much [grey levels] half of the pixels at least differ from the line through their neighbours in the row.
+    A hash of the pixels looked at, the shares of black and of white ones, grey levels of the image made small, and the
+    ``grain``: how much [grey levels] half of the pixels at least differ from the line through their row's neighbours.
     """
 
     digest: int
@@ -86,7 +88,14 @@ def look(image: NDArray[np.uint8]) -> Look:
     """A glance at an image (H, W, 3): every STEP-th pixel, and some rows."""
     pixels = np.ascontiguousarray(image[STEP // 2 :: STEP, STEP // 2 :: STEP])
     black, white = (float(np.mean(side)) for side in ((pixels <= DARK).all(-1), (pixels >= BRIGHT).all(-1)))
-    return Look(zlib.crc32(pixels.data), black, white, pixels.mean(-1, dtype=np.float32), _grain(image))
+    return Look(zlib.crc32(pixels.data), black, white, _thumbnail(image), _grain(image))
+
+
+def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Means of areas: a body that sways changes them little, another view much."""
+    step = max(image.shape[1] // 320, 1)
+    small = cv2.resize(np.ascontiguousarray(image[::step, ::step]), THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32).reshape(THUMBNAIL[1], THUMBNAIL[0], -1).mean(-1)
 
 
 def _grain(image: NDArray[np.uint8]) -> float:

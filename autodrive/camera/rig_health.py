@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from autodrive.camera.health import Look
 from autodrive.errors import ConfigError
 
-UNLIKE = (
-    12.0  # grey levels, mean over the thumbnail, by which an image must differ from the one before to be looked into
-)
-KEPT = 5  # images of each camera
-LIKENESS = 0.6  # so much nearer must it be to what another camera showed
+UNLIKE = 5.0  # grey levels, mean over the thumbnail, by which two images must differ from their last to be compared
+LIKENESS = 0.75  # so much better must each fit the other's last
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,11 @@ class RigLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One image of a camera: ``source`` is the camera whose view it is."""
+    """One image of a camera, and by how much it differs from the one before, 0 where there was none lately."""
 
     stamp_ns: int
     thumbnail: NDArray[np.float32]
-    source: str
+    change: float
 
 
 class RigHealth:
@@ -54,22 +51,26 @@ class RigHealth:
     def __init__(self, names: tuple[str, ...], limits: RigLimits | None = None) -> None:
         self._limits = limits or RigLimits()
         self.moving = False  # the body, so that all images must change
-        self._seen: dict[str, deque[_Seen]] = {name: deque(maxlen=KEPT) for name in names}
+        self._seen: dict[str, deque[_Seen]] = {name: deque(maxlen=2) for name in names}
+        self._view = {name: name for name in names}  # whose view each camera shows
         self._looks: dict[str, int] = {}
         self._equal = dict.fromkeys(names, 1)
         self._off = dict.fromkeys(names, 0)
         self._off_s = dict.fromkeys(names, 0.0)
 
     def frame(self, name: str, stamp_ns: int, glance: Look) -> None:
-        """An image of one camera came; one that comes again says nothing new."""
-        if self._seen[name] and self._seen[name][-1].stamp_ns == stamp_ns and self._looks[name] == glance.digest:
+        """An image of one camera came; a second one of the same exposure says nothing."""
+        seen = self._seen[name]
+        if seen and seen[-1].stamp_ns == stamp_ns:
             return
         self._compare_stamp(name, stamp_ns)
         still = self.moving and self._looks.get(name) == glance.digest
         self._equal[name] = self._equal[name] + 1 if still else 1
         self._looks[name] = glance.digest
-        source = self._source(name, stamp_ns, glance.thumbnail)
-        self._seen[name].append(_Seen(stamp_ns, glance.thumbnail, source))
+        recent = bool(seen) and 0 < stamp_ns - seen[-1].stamp_ns <= self._limits.gap_s * 1e9
+        change = _distance(glance.thumbnail, seen[-1].thumbnail) if recent else 0.0
+        seen.append(_Seen(stamp_ns, glance.thumbnail, change))
+        self._compare_view(name)
 
     def now_ns(self) -> int:
         """The exposure that the rig is at: the middle one of the cameras' newest stamps; 0 before any."""
@@ -83,7 +84,7 @@ class RigHealth:
             return f"its stamps are {abs(self._off_s[name]):.2f} s {side} those of the other cameras"
         if self._equal[name] >= self._limits.frozen:
             return f"frozen: {self._equal[name]} equal images while the body moves"
-        if (other := self._exchanged_with(name)) is not None:
+        if (other := self._view[name]) != name:
             return f"exchanged: it shows what camera {other} showed before"
         return None
 
@@ -93,30 +94,24 @@ class RigHealth:
         self._off_s[name] = off_s
         self._off[name] = self._off[name] + 1 if abs(off_s) > self._limits.late_s else 0
 
-    def _source(self, name: str, stamp_ns: int, thumbnail: NDArray[np.float32]) -> str:
-        """Whose view the image is: that of the camera whose last image it is most like, if it is unlike its own."""
-        own = self._before(name, stamp_ns)
-        if not own:
-            return self._seen[name][-1].source if self._seen[name] else name
-        distance = _distance(thumbnail, own[-1].thumbnail)
-        if distance < UNLIKE:
-            return own[-1].source
-        others = [seen for other in self._seen if other != name for seen in self._before(other, stamp_ns)]
-        nearest = min(others, key=lambda seen: _distance(thumbnail, seen.thumbnail), default=own[-1])
-        is_like = _distance(thumbnail, nearest.thumbnail) < LIKENESS * distance
-        return nearest.source if is_like else own[-1].source
+    def _compare_view(self, name: str) -> None:
+        """Whether this camera and another, whose image of the same exposure is there, now show each other's view."""
+        now = self._seen[name][-1]
+        changed = {
+            other: seen[-1].change
+            for other, seen in self._seen.items()
+            if seen and seen[-1].stamp_ns == now.stamp_ns and seen[-1].change >= UNLIKE
+        }
+        if name not in changed:
+            return
+        misfits = {o: self._misfit(name, o) / (now.change + changed[o]) for o in changed if o != name}
+        best = min(misfits, key=lambda other: misfits[other], default=name)
+        if best != name and misfits[best] < LIKENESS:
+            self._view[name], self._view[best] = self._view[best], self._view[name]
 
-    def _before(self, name: str, stamp_ns: int) -> list[_Seen]:
-        """A camera's images before a stamp that are not too old."""
-        return [seen for seen in self._seen[name] if 0 < stamp_ns - seen.stamp_ns <= self._limits.gap_s * 1e9]
-
-    def _exchanged_with(self, name: str) -> str | None:
-        """The camera that shows this one's view while this one shows its: one alone may be a coincidence."""
-        seen = self._seen[name]
-        other = seen[-1].source if seen else name
-        if other == name or not self._seen[other] or self._seen[other][-1].source != name:
-            return None
-        return other
+    def _misfit(self, a: str, b: str) -> float:
+        (before_a, now_a), (before_b, now_b) = self._seen[a], self._seen[b]
+        return _distance(now_a.thumbnail, before_b.thumbnail) + _distance(now_b.thumbnail, before_a.thumbnail)
 
 
 def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
