@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import yaml
 
-from autodrive.errors import AutodriveError, EnvironmentProblem
+from autodrive.errors import EnvironmentProblem
 from autodrive.faults.campaign import CAMERA, END, INJECTED, KINDS, STOP, Fault
-from autodrive.faults.judge import Bounds, Course, Outcome, judge, stopping
+from autodrive.faults.judge import Bounds, Course, Outcome, judge, stopping, untried
 from autodrive.files import write_atomic
 from autodrive_nodes import contracts
 from autodrive_nodes import fault_processes as processes
@@ -63,16 +64,18 @@ class Campaigner:
             yield from self._batch(batch, self.out / f"{number:03d}")
 
     def _batch(self, faults: Sequence[Fault], out: Path) -> Iterator[Outcome]:
-        left = list(faults)
-        for attempt in range(ATTEMPTS + len(faults)):
+        left, failures = list(faults), 0
+        for attempt in count():
             if not left:
                 return
             before = len(left)
             for outcome in _Run(self, tuple(left), out / str(attempt)).outcomes():
                 left.pop(0)
                 yield outcome
-            if attempt >= ATTEMPTS - 1 and len(left) == before:
-                raise AutodriveError(f"the {self.body.name} did not get on its way in {ATTEMPTS} runs; see {out}")
+            failures = failures + 1 if len(left) == before else 0
+            if failures == ATTEMPTS:
+                failures = 0
+                yield untried(left.pop(0), f"the {self.body.name} did not get on its way in {ATTEMPTS} runs")
 
 
 class _Run:

@@ -21,7 +21,7 @@ from std_msgs.msg import String
 from autodrive.errors import ConfigError, InputError
 from autodrive.faults.campaign import END, KINDS, STOP, Fault, Targets, chosen, load_campaign
 from autodrive.faults.images import black, half_size, noisy
-from autodrive.faults.judge import ORDER, Bounds, Course, Said, Sample, judge, stopping
+from autodrive.faults.judge import ORDER, Bounds, Course, Said, Sample, judge, stopping, untried
 from autodrive.faults.numbers import spoil
 from autodrive.faults.report import document, markdown, merged, outcomes_of, summary, table
 from autodrive.faults.streams import Delayed, Duplicated, Flood, Reordered, Silent
@@ -246,6 +246,12 @@ def test_what_is_touched_in_ordinary_driving_afterwards_is_told_and_not_held_aga
     assert outcome.ok and outcome.later_contacts == ("vehicle a after 10.0 s at 1.0 m/s",)
     stuck = judge(course(samples=[*drive(2.6), Sample(12.0, 1.0, ("vehicle a",))], released_s=None), BOUNDS)
     assert not stuck.ok and stuck.contacts == ("vehicle a after 10.0 s at 1.0 m/s",)
+
+
+def test_a_fault_that_could_not_be_made_is_not_ok() -> None:
+    outcome = untried(Fault("killed", "planning"), "it never moved")
+    assert not outcome.ok and outcome.fault == "killed planning" and outcome.outcome == "not tried"
+    assert "it never moved" in table({1: [outcome]})
 
 
 def test_reports() -> None:

@@ -132,6 +132,12 @@ def judge(course: Course, bounds: Bounds) -> Outcome:
     return replace(row, problems=tuple(_problems(course, row, bounds)))
 
 
+def untried(fault: Fault, why: str) -> Outcome:
+    """The row of a fault that could not be made."""
+    never = (None, "", "", None, None, None, None)
+    return Outcome(fault.name, fault.expect, *never, (), (), False, "not tried", (why,))
+
+
 def stopping(samples: Sequence[Sample], at_s: float, standing_mps: float) -> tuple[float | None, float | None]:
     """When after ``at_s`` the body last began to stop, and when it stood [s]; None, None if it never stood."""
     after = [sample for sample in samples if sample.at_s >= at_s]
