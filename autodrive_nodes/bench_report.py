@@ -55,6 +55,12 @@ def _transport(result: dict[str, dict[str, float]]) -> Rows:
     return [{"": key.replace("_", " "), ring: f"{ours[key]:.4g}", plain: f"{theirs[key]:.4g}"} for key in ours]
 
 
+def _record(result: dict[str, dict[str, float]]) -> Rows:
+    return [
+        {"": f"{part}: {key}", "measured": f"{v:.4g}"} for part, found in result.items() for key, v in found.items()
+    ]
+
+
 def _engines(result: Rows) -> Rows:
     return [{"network": r["file"], "runtime": r["runtime"], "ms": r["ms"], "x torch": r["times_torch"]} for r in result]
 
@@ -83,6 +89,13 @@ def _sections(out: Path) -> tuple[Section, ...]:
             _transport,
             "8 cameras, 1280x960 rgb8, 36 Hz, one reader: the shared-memory ring beside plain rclpy over Fast DDS.",
         ),
+        Section(
+            "The recorder",
+            ("bench", "record", "--json"),
+            _record,
+            "Load: 8 raw cameras 640x400 (noisy, hardly compressible) at 10 Hz and a car's topics, by the wall clock. "
+            "Drive: as many in lockstep; the recorder records and does not, in turns of 3 simulated seconds.",
+        ),
         *(
             Section(f"The network, 8 cameras, {n}", (*engine, "--threads", n[0]), _engines, "Median, runs in turns.")
             for n in ("1 thread", "2 threads")
@@ -106,7 +119,7 @@ def _sections(out: Path) -> tuple[Section, ...]:
 
 
 def write_performance(page: Path) -> Path:
-    """Run all benchmarks, some five minutes, and write ``page``; raises EnvironmentProblem when one fails."""
+    """Run all benchmarks, some ten minutes, and write ``page``; raises EnvironmentProblem when one fails."""
     parts = [HEAD, f"- machine: {_machine()}", f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}"]
     parts.append(f"- load before the first and after the last: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:

@@ -14,6 +14,7 @@ import yaml
 
 from autodrive.errors import ConfigError
 from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, NODE_PARAMETERS, RIGS
+from autodrive_nodes.replay_topics import STAGES, with_ingestion
 
 TOWN_WORLD = "autodrive.sim.town_world:TownWorld"
 HALL_WORLD = "autodrive.sim.hall_world:HallWorld"
@@ -54,8 +55,8 @@ class Options:
     file that goes before ``config/nodes.yaml``; ``runtime`` is what runs the engine ("": as the parameter files say).
     The humanoid has ``robot``, a name in config/robots, ``say``, what it
     is told, and ``task``, the JSON of a HallTask that its run is judged by ("" where its own word counts). A replay has
-    ``only``, the stages that are to act, separated by commas, the part of the bag in seconds from its begin, and
-    ``rate``, how many times faster than it was (0: as fast as the stages answer).
+    ``body``, whose stages act, ``only``, which of them, separated by commas, the part of the bag in seconds from its
+    begin, and ``rate``, how many times faster than it was (0: as fast as the stages answer).
     ``cameras`` is the setup file of real cameras, for the system of that name. ``isolated`` gives every stage a process
     of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault
     injector stands (``autodrive faults``). ``record_topics`` are patterns, separated by commas, of what is recorded
@@ -83,6 +84,7 @@ class Options:
     say: str = ""
     task: str = ""
     cameras: str = ""
+    body: str = "car"
     only: str = ""
     from_s: float = 0.0
     to_s: float = 1e9
@@ -161,6 +163,11 @@ def _vision(o: Options, *, images: str) -> tuple[NodeSpec, ...]:
     )
 
 
+def _images(o: Options) -> str:
+    """Where images come from: a world shares its memory, a bag has plain or compressed ones."""
+    return "auto" if o.system == "replay" else "shm"
+
+
 def _recording(o: Options) -> tuple[NodeSpec, ...]:
     if not (o.out and o.record):
         return ()
@@ -185,7 +192,7 @@ def _optimus(o: Options, name: str, factory: str, **parameters: Any) -> NodeSpec
 def _humanoid(o: Options) -> System:
     """The car's perception and prediction; a body with legs, arms and an ear for instructions."""
     vision = (
-        *_vision(o, images="shm"),
+        *_vision(o, images=_images(o)),
         _optimus(o, "appearance", "appearance_node:AppearanceNode", rig=o.rig),
     )
     script = json.dumps([[SAY_AT_S, o.say]] if o.say else [])
@@ -229,7 +236,7 @@ def _car(o: Options) -> System:
         _node(o, "planning", "planning_node:PlanningNode"),
         _node(o, "control", "control_node:ControlNode"),
     )
-    vision = _vision(o, images="shm")
+    vision = _vision(o, images=_images(o))
     stages = [node.name for node in (*vision, *driving)]
     gate = _node(
         o,
@@ -260,19 +267,18 @@ def _perceive(o: Options) -> System:
 
 
 def _replay(o: Options) -> System:
-    """Those stages of the car that ``only`` names (all but vision), fed by what was recorded of all others."""
-    stages = {
-        name: nodes
-        for name, nodes in _car(replace(o, record=False)).groups.items()
-        if name in (SAFETY, "driving", "vision")
-    }
+    """Those stages of the body that ``only`` names, fed by what was recorded of all others."""
+    bodies = {"car": _car, "humanoid": _humanoid}
+    if o.body not in bodies:
+        raise ConfigError(f"replay: body {o.body!r} is unknown; choose one of {sorted(bodies)}")
+    acting = bodies[o.body](replace(o, record=False)).groups
+    stages = {name: nodes for name, nodes in acting.items() if name not in (SCORING, WORLD)}
     names = [node.name for nodes in stages.values() for node in nodes]
-    blind = [node.name for name, nodes in stages.items() for node in nodes if name != "vision"]
-    chosen = o.only.split(",") if o.only else blind
+    chosen = with_ingestion(o.only.split(",") if o.only else STAGES[o.body])
     if unknown := [name for name in chosen if name not in names]:
-        raise ConfigError(f"replay: the car has no stage {unknown[0]!r}; choose of {names}")
+        raise ConfigError(f"replay: the {o.body} has no stage {unknown[0]!r}; choose of {names}")
     part = {"from_s": float(o.from_s), "to_s": float(o.to_s), "rate": float(o.rate)}
-    player = _node(o, "replay", "replay_node:ReplayNode", bag=o.bag, out=o.out, stages=chosen, **part)
+    player = _node(o, "replay", "replay_node:ReplayNode", bag=o.bag, out=o.out, stages=list(chosen), **part)
     groups = {name: tuple(n for n in nodes if n.name in chosen) for name, nodes in stages.items()}
     return System("replay", {**{name: nodes for name, nodes in groups.items() if nodes}, WORLD: (player,)})
 

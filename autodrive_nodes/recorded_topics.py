@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -87,12 +87,16 @@ def find(node: Node, name: str, kind: str) -> Found | None:
     return Found(Topic(name, kind, "any", latched=latched), reliable)
 
 
-def open_bag(path: Path, topics: dict[str, Topic], store: Typestore | None = None) -> BagWriter:
+def open_bag(
+    path: Path, topics: dict[str, Topic], store: Typestore | None = None, custom: Mapping[str, str] | None = None
+) -> BagWriter:
     """A new bag for ``topics``; an older one of that name is removed, as it is not of this run."""
     store = store or make_store(topics.values())
     try:
         latched = {name for name, topic in topics.items() if topic.latched}
-        return BagWriter(path, [(name, topic.type) for name, topic in topics.items()], store, latched=latched)
+        return BagWriter(
+            path, [(name, topic.type) for name, topic in topics.items()], store, latched=latched, custom=custom
+        )
     except OSError as error:
         raise EnvironmentProblem(f"cannot record to {path}: {error.strerror}") from error
 

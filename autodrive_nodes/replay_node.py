@@ -18,16 +18,18 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from autodrive.data.bags import BagBytes, BagReader
 from autodrive.errors import ConfigError, InputError
 from autodrive.recording.bag_writer import BagWriter
-from autodrive.recording.frames import Frame, gather, stamp_of
+from autodrive.recording.frames import Frame, ImageStream, gather, stamp_in, stamp_of
 from autodrive_nodes import contracts
 from autodrive_nodes.contracts import Topic
+from autodrive_nodes.image_player import ImagePlayer
 from autodrive_nodes.recorded_topics import open_bag
+from autodrive_nodes.replay_topics import VISION, images_of, topics_of
 from autodrive_nodes.stage_node import StageNode
 
 SETTLE_S = 0.7
 FIRST_PATIENCE_S, PATIENCE_S = 20.0, 5.0
+UNSTAMPED = -1
 HOPELESS = 3  # frames in a row without all answers
-NOT_PLAYED = ("/simulation/", contracts.FRONT_PREVIEW.name)
 
 
 class ReplayNode(StageNode):
@@ -40,13 +42,18 @@ class ReplayNode(StageNode):
         stages, path = set(self.value("stages")), Path(self.value("bag"))
         if not self.value("out"):
             raise ConfigError("replay: parameter out is empty; name the folder for the answers")
-        with BagReader(path) as bag:
-            recorded = {t.name for t in bag.topics() if t.count}
-            outputs, inputs = topics_of(stages, recorded)
-            if not outputs or not inputs:
-                raise InputError(f"bag {path} has nothing that {sorted(stages)} said, or nothing to play to them")
-            items = [i for i in bag.serialized([*outputs, *inputs]) if self._is_played(bag, i, stages)]
+        self._source: BagReader | None = BagReader(path)
+        recorded = {t.name for t in self._source.topics() if t.count}
+        outputs, inputs = topics_of(stages, recorded)
+        images = images_of(stages, recorded)
+        if not outputs or not inputs:
+            raise InputError(f"bag {path} has nothing that {sorted(stages)} said, or nothing to play to them")
+        if VISION[0] in stages and not images:
+            raise InputError(f"bag {path} has no images to play to {VISION[0]}; record them: run ... --record-images")
+        source = self._source
+        items = [i for i in source.serialized([*outputs, *inputs]) if self._is_played(source, i, stages)]
         self._frames = self._part(items, outputs, inputs)
+        self._images, self._cameras = ImageStream(source.serialized(images)), ImagePlayer(self, source, images)
         self._expected = len(self._frames)
         self._pace_ns = (self._frames[0].stamp_ns, time.monotonic_ns())
         self._bag: BagWriter | None = open_bag(Path(self.value("out")) / "bag", outputs)
@@ -81,13 +88,17 @@ class ReplayNode(StageNode):
 
     def shutdown(self) -> None:
         """Finish the bag of answers."""
-        bag, self._bag = getattr(self, "_bag", None), None
-        if bag is not None:
-            bag.close()
+        for bag in (getattr(self, "_bag", None), getattr(self, "_source", None)):
+            if bag is not None:
+                bag.close()
+        self._bag = self._source = None
+        if (cameras := getattr(self, "_cameras", None)) is not None:
+            cameras.close()
 
     def _begin_when_heard(self) -> None:
-        matched = sum(player.get_subscription_count() for player in self._players.values())
-        if matched != self._matched[0]:
+        cameras = [publisher.get_subscription_count() for publisher in self._cameras.publishers.values()]
+        matched = sum(cameras) + sum(player.get_subscription_count() for player in self._players.values())
+        if matched != self._matched[0] or not all(cameras):
             self._matched = (matched, time.monotonic())
         if matched and time.monotonic() - self._matched[1] > SETTLE_S:
             self.stop(self._timer)
@@ -98,15 +109,18 @@ class ReplayNode(StageNode):
 
     def _next(self) -> None:
         while self._frames:
-            self._frame, self._came = self._frames.pop(), {}
+            self._frame = self._frames.pop()
             self._keep_pace(self._frame.stamp_ns)
             self._asked = time.monotonic()
             for item in self._frame.inputs:
                 self._players[item.topic].publish(item.data)
+            for item in self._images.take(self._frame.stamp_ns):
+                self._cameras.play(item)
             if (self._expected - len(self._frames)) % 10 == 0:
                 _tell("PROGRESS", {"frames": self._expected - len(self._frames), "expected": self._expected})
-            if self._frame.answers:
+            if self._open():
                 return
+            self._keep_answers()
         self._frame = None
         self.stop(self._timer)
         seconds = time.monotonic() - self._began
@@ -119,7 +133,7 @@ class ReplayNode(StageNode):
             time.sleep(max(due_ns - time.monotonic_ns(), 0) * 1e-9)
 
     def _on_answer(self, name: str, topic: Topic, data: bytes) -> None:
-        stamp_ns = stamp_of(BagBytes(name, 0, topic.type, data))
+        stamp_ns = stamp_of(BagBytes(name, UNSTAMPED, topic.type, data))
         self._came.setdefault((name, stamp_ns), []).append(data)
         if self._frame is not None and not self._open():
             self._failed = 0
@@ -128,16 +142,21 @@ class ReplayNode(StageNode):
     def _open(self) -> list[str]:
         """Topics whose answer to the frame has not come."""
         assert self._frame is not None
-        stamp_ns, wanted = self._frame.stamp_ns, Counter(a.topic for a in self._frame.answers)
+        stamp_ns = self._frame.stamp_ns
+        wanted = Counter(a.topic for a in self._frame.answers if stamp_in(a) is not None)  # others come with them
         return [name for name, count in wanted.items() if len(self._came.get((name, stamp_ns), ())) < count]
 
     def _finish_frame(self) -> None:
+        self._keep_answers()
+        self._frame = None
+        self._next()
+
+    def _keep_answers(self) -> None:
         assert self._frame is not None and self._bag is not None
         for (name, _), answers in sorted(self._came.items()):
             for data in answers:
                 self._bag.write(name, self._frame.stamp_ns, data)
-        self._frame = None
-        self._next()
+        self._came = {}
 
     def _look_at_clock(self) -> None:
         patience = PATIENCE_S if self._bag is not None and len(self._frames) < self._expected - 1 else FIRST_PATIENCE_S
@@ -150,14 +169,6 @@ class ReplayNode(StageNode):
             self.say_fatal(f"replay: no answer on {silent[0]} to {HOPELESS} frames in a row; see the stage's log")
             raise SystemExit(1)
         self._finish_frame()
-
-
-def topics_of(stages: set[str], recorded: set[str]) -> tuple[dict[str, Topic], dict[str, Topic]]:
-    """Of the recorded topics those that ``stages`` say, and those that are played to them."""
-    known = {topic.name: topic for topic in contracts.TOPICS if topic.name in recorded}
-    outputs = {name: topic for name, topic in known.items() if topic.owner in stages}
-    inputs = {n: t for n, t in known.items() if n not in outputs and not n.startswith(NOT_PLAYED)}
-    return outputs, inputs
 
 
 def _tell(word: str, document: dict[str, Any]) -> None:

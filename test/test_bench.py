@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_samples import shipped_rig
 
-from autodrive_nodes import bench_preprocess, bench_transport
+from autodrive_nodes import bench_preprocess, bench_record, bench_transport
 from autodrive_nodes.bench_transport import PLAIN, RING, Load
 from autodrive_nodes.cli import main
 
@@ -31,8 +32,22 @@ def test_preprocessing_is_timed_for_all_ways() -> None:
     assert all(np.isfinite(ms) and ms > 0 for ms in times.values())
 
 
+def test_a_recorder_under_load_loses_nothing(tmp_path: Path) -> None:
+    load = bench_record.Load(bench_record.scaled_rig(tmp_path, (160, 100)), rate=20.0, seconds=1.0)
+    found = bench_record.measure_losses(load)
+    assert found["images sent"] == 8 * 20 and found["other messages sent"] > 200
+    assert found["lost"] == 0
+    assert found["recorder's CPU, s per s"] > 0 and found["on disk, MB/s"] > 0
+
+
 @pytest.mark.parametrize(
-    "words", [("preprocess", "--repeats", "0"), ("transport", "--rate", "nan"), ("transport", "--size", "1", "9")]
+    "words",
+    [
+        ("preprocess", "--repeats", "0"),
+        ("transport", "--rate", "nan"),
+        ("transport", "--size", "1", "9"),
+        ("record", "--drive", "-1"),
+    ],
 )
 def test_senseless_options_are_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *words]) == 1

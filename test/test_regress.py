@@ -14,7 +14,7 @@ from graph_run import REPOSITORY
 from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError, InputError
 from autodrive.recording.compare import Change, Comparison
-from autodrive.recording.references import find_references, load_tolerances
+from autodrive.recording.references import find_references, load_tolerances, stages_of
 from autodrive.recording.regression_page import Result, lines, page
 
 CONFIG = Path("autodrive") / "planning" / "config.py"
@@ -31,9 +31,19 @@ def count(path: Path) -> dict[str, int]:
         return {t.name: t.count for t in bag.topics()}
 
 
-def test_the_references_hold() -> None:
+def test_the_references_of_car_humanoid_and_cameras_hold() -> None:
     done = regress(REPOSITORY, REPOSITORY / "out" / "test_regress")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\nmeant so? autodrive regress --update"
+    for name in ("brook-3", "humanoid-111", "cameras-101"):
+        assert f"{name}: same" in done.stdout
+
+
+def test_a_reference_says_which_stages_act_on_it(tmp_path: Path) -> None:
+    references = REPOSITORY / "test" / "references"
+    assert stages_of(references / "cameras-101") == "camera_ingestion,perception"
+    assert stages_of(references / "humanoid-111") == ""
+    with pytest.raises(InputError, match=r"metadata\.yaml"):
+        stages_of(tmp_path)
 
 
 def test_a_changed_constant_of_the_planner_is_caught_named_drawn_and_taken_only_when_asked(tmp_path: Path) -> None:
@@ -46,16 +56,16 @@ def test_a_changed_constant_of_the_planner_is_caught_named_drawn_and_taken_only_
     assert (code / CONFIG).read_text() != before
     reference = code / "test" / "references" / "brook-3"
     counts = count(reference)
-    moved = regress(code, tmp_path / "moved")
+    moved = regress(code, tmp_path / "moved", str(reference))
     assert moved.returncode == 1, moved.stdout + moved.stderr
     assert "/planning/trajectory points[" in moved.stdout and "/localization/" not in moved.stdout
     html = (tmp_path / "moved" / "report.html").read_text()
     assert "1 of 1 references moved" in html and "/planning/trajectory points[" in html
     assert "data:image/png;base64," in html and "http" not in html, "complete in itself"
-    updated = regress(code, tmp_path / "updated", "--update")
+    updated = regress(code, tmp_path / "updated", "--update", str(reference))
     assert updated.returncode == 0 and "updated" in updated.stdout, updated.stdout + updated.stderr
     assert count(reference) == counts
-    again = regress(code, tmp_path / "again")
+    again = regress(code, tmp_path / "again", str(reference))
     assert again.returncode == 0 and "same" in again.stdout, again.stdout + again.stderr
 
 

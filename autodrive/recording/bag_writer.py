@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
@@ -78,8 +78,9 @@ class _Tally:
 class BagWriter:
     """Appends serialised messages to a new bag; an older bag of that name is removed.
 
-    ``topics`` are names with their types, ``latched`` the names of those that also reach late subscribers. Raises
-    EnvironmentProblem when the disk is full or fails: what was flushed before stays readable.
+    ``topics`` are names with their types, ``latched`` the names of those that also reach late subscribers, ``custom``
+    is the metadata's ``custom_data``. Raises EnvironmentProblem when the disk is full or fails: what was flushed before
+    stays readable.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class BagWriter:
         *,
         latched: Collection[str] = (),
         limits: Limits | None = None,
+        custom: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self._limits = path, limits or Limits()
+        self.path, self._limits, self._custom = path, limits or Limits(), dict(custom or {})
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         self._connections = {
@@ -175,14 +177,14 @@ class BagWriter:
     def _finish_file(self) -> None:
         storage = self._writable()
         counts = {c.topic: storage.channel_stats[c.id] for c in self._connections.values()}
-        info = _yaml(_information(self._connections, _Tally(self._tally.files[-1:], counts)))
+        info = _yaml(_information(self._connections, _Tally(self._tally.files[-1:], counts), self._custom))
         self._guarded(lambda: storage.close(BAG_VERSION, info))
         self._storage = None
         self._safe_bytes = (self.path / self._tally.files[-1].name).stat().st_size
         self.unsafe.clear()
 
     def _metadata(self) -> str:
-        document = {"rosbag2_bagfile_information": _information(self._connections, self._tally)}
+        document = {"rosbag2_bagfile_information": _information(self._connections, self._tally, self._custom)}
         return _yaml(document) + "\n"
 
     def _guarded(self, action: Any) -> None:
@@ -250,7 +252,7 @@ def offered_qos(latched: bool, *, reliable: bool = True) -> Qos:
     return Qos(history, 20, reliability, durability, _NEVER, _NEVER, liveliness, _NEVER, False)
 
 
-def _information(connections: dict[str, Connection], tally: _Tally) -> dict[str, Any]:
+def _information(connections: dict[str, Connection], tally: _Tally, custom: dict[str, str]) -> dict[str, Any]:
     """The document of ``metadata.yaml``, version 9."""
     used = [f for f in tally.files if f.count]
     first = min((f.first_ns for f in used), default=0)
@@ -274,7 +276,7 @@ def _information(connections: dict[str, Connection], tally: _Tally) -> dict[str,
             }
             for f in tally.files
         ],
-        "custom_data": None,
+        "custom_data": custom or None,
         "ros_distro": "kilted",
     }
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from autodrive.data.bags import BagBytes, BagReader
-from autodrive.recording.frames import stamp_of
+from autodrive.recording.frames import stamp_in
+
+FLOAT32 = 7  # of sensor_msgs/PointField
 
 
 @dataclass
@@ -71,8 +73,12 @@ def compare(
 def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any, float]]:
     """Fields that differ, with both values and the amount: infinite where no number tells it (text, length, NaN)."""
     if is_dataclass(old) and is_dataclass(new):  # each bag has types of its own
+        clouds = _cloud(old), _cloud(new)
+        whole = clouds[0] is None or clouds[1] is None
+        if clouds[0] is not None and clouds[1] is not None:
+            yield from differences(*clouds, f"{name}.values".lstrip("."))
         for f in fields(old):
-            if f.name != "__msgtype__":
+            if f.name != "__msgtype__" and (whole or f.name != "data"):
                 yield from differences(getattr(old, f.name), getattr(new, f.name), f"{name}.{f.name}".lstrip("."))
     elif isinstance(old, (list, np.ndarray)):
         if len(old) != len(new):
@@ -84,6 +90,13 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, 
             yield from _array_difference(old, new, name)
     elif old != new and not (old is not new and old != old and new != new):
         yield name, old, new, _amount(old, new)
+
+
+def _cloud(message: Any) -> Any:
+    """The numbers of a PointCloud2 of float32 alone, whose bytes say nothing; None for every other message."""
+    if not hasattr(message, "point_step") or any(f.datatype != FLOAT32 for f in message.fields):
+        return None
+    return np.frombuffer(message.data.tobytes(), "<f4") if len(message.data) % 4 == 0 else None
 
 
 def _array_difference(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any, float]]:
@@ -102,10 +115,10 @@ def _amount(old: Any, new: Any) -> float:
 
 
 def _by_stamp(bag: BagReader, topics: Collection[str]) -> dict[tuple[str, int, int], BagBytes]:
-    """By topic, stamp, and which of several of that stamp."""
+    """By topic, stamp, and which of several of that stamp; what has no stamp by its place alone."""
     found: dict[tuple[str, int, int], BagBytes] = {}
     for item in bag.serialized(topics):
-        stamp_ns, k = stamp_of(item), 0
+        stamp_ns, k = stamp_in(item) or 0, 0
         while (item.topic, stamp_ns, k) in found:
             k += 1
         found[item.topic, stamp_ns, k] = item

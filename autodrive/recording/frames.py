@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from autodrive.data.bags import BagBytes
 
 _STAMP = struct.Struct("<iI")
 _AT = {"tf2_msgs/msg/TFMessage": 8}  # behind the name of the encoding and the count of transforms; else in front
-_NONE = {"std_msgs/msg/String", "std_msgs/msg/Bool"}
+_TEXT, _NONE = "std_msgs/msg/String", {"std_msgs/msg/Bool", "std_msgs/msg/Empty"}
+_JSON_STAMP = re.compile(rb'\{"stamp_ns": ?(\d+)')
 
 
 @dataclass
@@ -22,13 +24,38 @@ class Frame:
     answers: list[BagBytes] = field(default_factory=list)
 
 
-def stamp_of(item: BagBytes) -> int:
-    """The stamp within a message [ns], the time of recording for a type that has none."""
+def stamp_in(item: BagBytes) -> int | None:
+    """The stamp within a message [ns]; None where there is none. Text has one if it is JSON that begins with it."""
+    if item.type == _TEXT:
+        found = _JSON_STAMP.match(item.data, 8)  # behind the name of the encoding and the length
+        return int(found[1]) if found else None
     at = _AT.get(item.type, 4)
     if item.type in _NONE or len(item.data) < at + _STAMP.size:
-        return item.stamp_ns
+        return None
     seconds, nanoseconds = _STAMP.unpack_from(item.data, at)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def stamp_of(item: BagBytes) -> int:
+    """The stamp within a message [ns], the time of recording for one that has none."""
+    stamp_ns = stamp_in(item)
+    return item.stamp_ns if stamp_ns is None else stamp_ns
+
+
+class ImageStream:
+    """Images of a recording, one exposure at a time, so that they need not fit into memory."""
+
+    def __init__(self, items: Iterable[BagBytes]) -> None:
+        self._items = iter(items)
+        self._next = next(self._items, None)
+
+    def take(self, stamp_ns: int) -> list[BagBytes]:
+        """The images stamped ``stamp_ns``; earlier ones that nobody asked for are passed over."""
+        found = []
+        while self._next is not None and (at_ns := stamp_of(self._next)) <= stamp_ns:
+            found += [self._next] if at_ns == stamp_ns else []
+            self._next = next(self._items, None)
+        return found
 
 
 def gather(

@@ -13,6 +13,8 @@ from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError, InputError
 from autodrive.recording.bag_writer import METADATA, BagWriter
 
+STAGES_KEY = "autodrive.stages"
+
 
 def find_references(paths: Collection[Path]) -> list[Path]:
     """The bags among ``paths`` and in folders of bags; raises InputError where there is none."""
@@ -40,6 +42,15 @@ def load_tolerances(path: Path) -> dict[str, float]:
         if not isinstance(pattern, str) or ":" not in pattern or not number or not 0 <= amount < float("inf"):
             raise ConfigError(f'tolerances {path}: {pattern!r}: {amount!r} is not "topic:field": amount >= 0')
     return {pattern: float(amount) for pattern, amount in content.items()}
+
+
+def stages_of(reference: Path) -> str:
+    """The stages that are to act on a reference, separated by commas; "" where all do that need no images."""
+    try:
+        content = yaml.safe_load((reference / METADATA).read_text())["rosbag2_bagfile_information"]
+        return str((content.get("custom_data") or {}).get(STAGES_KEY, ""))
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{reference / METADATA} cannot be read: {error!r}") from error
 
 
 def write_reference(

@@ -18,7 +18,7 @@ from autodrive.recording.bag_writer import BagWriter
 
 BUDGET_BYTES = 256 * 1024**2  # four seconds of eight raw cameras 640x400 at 10 Hz
 FLUSH_S = 0.5  # a killed recorder loses at most this and what was waiting
-NICENESS = 10  # of the thread that compresses: those who drive go first
+NICENESS = 5  # of the thread that compresses: those who drive go first, but it is not starved
 
 Message = tuple[str, int, bytes]  # topic, time of recording [ns], CDR
 

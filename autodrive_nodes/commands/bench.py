@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ def add_parser(subparsers: Any) -> None:
     transport.add_argument("--rate", type=float, default=36.0, help="frames per second (36)")
     transport.add_argument("--frames", type=int, default=180, help="frames per camera (180)")
     transport.set_defaults(run=run_transport)
-    everything = parts.add_parser("all", help="every benchmark, some five minutes, into one page")
+    record = parts.add_parser("record", help="8 raw cameras and a car's topics: what the recorder loses, and costs")
+    record.add_argument("--rate", type=float, default=10.0, help="frames per second of the load (10)")
+    record.add_argument("--seconds", type=float, default=20.0, help="of the load (20)")
+    record.add_argument("--drive", type=float, default=45.0, help="simulated seconds of a drive, 0 for none (45)")
+    record.set_defaults(run=run_record)
+    everything = parts.add_parser("all", help="every benchmark, some ten minutes, into one page")
     everything.add_argument("--page", type=Path, default=Path("docs/performance.md"), help="(docs/performance.md)")
     everything.set_defaults(run=run_all)
     for part in (preprocess, transport):
         part.add_argument("--size", type=int, nargs=2, default=(1280, 960), metavar=("W", "H"), help="(1280 960)")
+    record.add_argument("--size", type=int, nargs=2, default=(640, 400), metavar=("W", "H"), help="(640 400)")
+    for part in (preprocess, transport, record):
         part.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -53,6 +61,22 @@ def run_transport(args: argparse.Namespace) -> int:
     result = {way: measure(way, load) for way in (RING, PLAIN)}
     lines = [f"  {'':<18} {RING:>10} {PLAIN:>10}"]
     lines += [f"  {key:<18} {result[RING][key]:10.4g} {result[PLAIN][key]:10.4g}" for key in result[RING]]
+    return _print(args.json, result, lines)
+
+
+def run_record(args: argparse.Namespace) -> int:
+    """Print losses under a load by the wall clock, and what a tick of a drive costs with and without recorder."""
+    from autodrive_nodes.bench_record import Load, measure_loop, measure_losses, scaled_rig
+
+    _check(args.size, rate=args.rate, seconds=args.seconds)
+    if not 0 <= args.drive <= 600:
+        raise ConfigError(f"--drive must be in 0..600, got {args.drive}")
+    with tempfile.TemporaryDirectory() as folder:
+        rig = scaled_rig(Path(folder), (args.size[0], args.size[1]))
+        result = {"load": measure_losses(Load(rig, args.rate, args.seconds))}
+        if args.drive:
+            result["drive"] = measure_loop(rig, args.drive)
+    lines = [f"  {part:<6} {key:<26} {value:10.4g}" for part, found in result.items() for key, value in found.items()]
     return _print(args.json, result, lines)
 
 
