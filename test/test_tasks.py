@@ -157,12 +157,20 @@ def test_a_refusal_is_told_and_moves_nothing() -> None:
 
 
 def test_what_is_not_found_at_first_is_looked_for_a_moment() -> None:
-    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)}, (TABLE, PERSON))
+    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)}, (PERSON,))
     puppet.run(1.0, "go")
     assert puppet.executive.report.state == "running"
     puppet.run(3.0)
     assert puppet.executive.report.state == "refused"
     assert len(puppet.scenes) > 10, "asked again at every frame"
+
+
+def test_what_may_stand_on_a_far_table_is_looked_for_there() -> None:
+    puppet = Puppet({"go": Refusal("I see no box", Cause.NOT_FOUND)}, (TABLE, PERSON))
+    puppet.run(4.0, "go")
+    assert puppet.executive.report.says == "I cannot tell from here and look from nearer"
+    puppet.run(20.0)
+    assert puppet.executive.report.state == "refused", "one look is enough for a table"
 
 
 class Nearsighted(Puppet):

@@ -39,7 +39,7 @@ Maker = Callable[[View], Behaviour]
 
 LOOK_AROUND_S = 3.0  # what is not found may still have to be seen or its colour be made sure of
 # colours of boxes farther than this are often mistaken; one look does for all that stands around one spot
-CLEAR_M, ONE_LOOK_M, MOST_LOOKS = 2.6, 1.5, 2
+CLEAR_M, ONE_LOOK_M, MOST_LOOKS = 2.6, 1.5, 3
 HANDLING_IDS = 10  # one behaviour of the hands uses up to so many task ids
 IDLE, RUNNING, DONE, FAILED, ASKING, REFUSED, HALTED = (
     *("idle", "running", "done", "failed", "question", "refused"),
@@ -160,24 +160,28 @@ class Executive:
             self._begin(text, outcome, view)
 
     def _worth_a_look(self, outcome: Outcome, view: View) -> SceneObject | None:
-        """What to see from nearer before asking back or giving up: boxes, whose colours are mistaken from afar.
+        """What to see from nearer before asking back or giving up.
 
-        A question among things of different colours is no matter of colours.
+        Boxes, whose colours are mistaken from afar, and tables, of which one may look like two, and on which small
+        boxes are not seen from far: tables come first. A question among different boxes is
+        no matter of colours.
         """
         pose = view.ego.pose
         if isinstance(outcome, Question):
             items = [item for item in map(view.find, outcome.candidates) if item is not None]
-            items = items if len({item.colour for item in items}) <= 1 else []
+            tables = all(item.label == ObjectClass.TABLE for item in items)
+            alike = len({(item.label, item.colour) for item in items}) <= 1
+            items = items if tables or alike else []
         else:
             items = list(view.objects)
         far = [
-            (math.dist((item.x, item.y), (pose.x, pose.y)), item.track_id)
+            (item.label != ObjectClass.TABLE, math.dist((item.x, item.y), (pose.x, pose.y)), item.track_id)
             for item in items
-            if item.label == ObjectClass.BOX
+            if item.label in (ObjectClass.BOX, ObjectClass.TABLE)
             and all(math.dist((item.x, item.y), spot) > ONE_LOOK_M for spot in self._looked)
         ]
-        far = [(distance, track_id) for distance, track_id in far if distance > CLEAR_M]
-        return view.find(min(far)[1]) if far and len(self._looked) < MOST_LOOKS else None
+        far = [candidate for candidate in far if candidate[1] > CLEAR_M]
+        return view.find(min(far)[2]) if far and len(self._looked) < MOST_LOOKS else None
 
     def _look_closer(self, text: str, item: SceneObject) -> None:
         self._end_all()
