@@ -140,7 +140,7 @@ def test_going_somewhere_ends_before_the_thing_and_facing_it() -> None:
 
 
 def test_nothing_moves_before_the_scene_is_understood_and_a_question_moves_nothing() -> None:
-    question = Question("which one?", (1, 3))
+    question = Question("which one?", (1, 4))
     puppet = Puppet({"go": question})
     puppet.run(4.0, "go")
     assert puppet.executive.report.state == "question"
