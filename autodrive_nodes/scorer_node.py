@@ -24,6 +24,8 @@ from autodrive_nodes.judges import make_judge
 from autodrive_nodes.stage_node import StageNode
 from autodrive_nodes.truth import truth_from_json
 
+UNDER_WAY_NS = 1_000_000_000  # so late an answer may still come in, behind newer frames
+
 
 class ScorerNode(StageNode):
     """Listens only; ``body`` chooses the judge, ``task`` is what it judges by.
@@ -93,12 +95,13 @@ class ScorerNode(StageNode):
         truth = truth_from_json(event["truth"])
         self._judge.update(truth)
         if event["stamp_ns"] % 1_000_000_000 == 0 or "end" in event:
-            _tell("PROGRESS", {**self._counts(event["stamp_ns"]), **self._judge.progress(truth)})
+            told = self._counts(event["stamp_ns"] - UNDER_WAY_NS) | {"sim_seconds": event["stamp_ns"] / 1e9}
+            _tell("PROGRESS", {**told, **self._judge.progress(truth)})
         if "end" in event:
             self._finish(event, truth)
 
     def _counts(self, stamp_ns: int) -> dict[str, Any]:
-        """The frame of ``stamp_ns`` itself is on its way, or the last one, which is only shown and not acted on."""
+        """Of the frames before ``stamp_ns``: later ones are under way, the last is only shown and not acted on."""
         return {
             "sim_seconds": stamp_ns / 1e9,
             "frames": self._tally.frames(stamp_ns),

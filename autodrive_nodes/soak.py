@@ -48,7 +48,7 @@ def soak(
         if now - began >= wall_s:
             raise _Over
 
-    with suppress(_Over):
+    with suppress(_Over, KeyboardInterrupt):  # who has seen enough gets what there is
         run_system(options, on_progress)
     return samples
 

@@ -22,7 +22,8 @@ MARGIN = 5.0
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("soak", help="drive for hours; status 1 where a process grows by more than 5 %%")
+    what = "drive for hours (ctrl-C ends it earlier); status 1 where a process grows by more than 5 %%"
+    parser = subparsers.add_parser("soak", help=what)
     parser.add_argument("--hours", type=float, default=1.0, help="wall clock (1)")
     parser.add_argument("--body", choices=("car", "humanoid"), default="car")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between two looks (30)")
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     lost = int(last["frames_dropped"])
     document = {
         "body": args.body,
-        "hours": args.hours,
+        "hours": samples[-1].wall_s / 3600 if samples else 0.0,
         "sim_seconds": last["sim_seconds"],
         "frames": last["frames"],
         "frames_dropped": lost,
