@@ -31,7 +31,7 @@ from autodrive_nodes.graph import Options
 PER_RUN = 16
 START_WALL_S = 120.0
 MOVING_S = 40.0  # to get on its way, in the beginning and after a fault
-ANYWAY_S = 0.35
+ANYWAY_S = 0.5
 BEFORE_S = 1.5  # what is said so shortly before a fault is not said because of it
 POLL_S = 0.05
 SLOW = 3.0  # a simulated second may take so many of the wall clock
@@ -93,7 +93,7 @@ class _Run:
             self._start()
             for fault in self._faults:
                 self._note(f"{fault.name}: getting on its way")
-                if not self._wait(self._moves, MOVING_S):
+                if not self._wait(self._is_well, MOVING_S):
                     return
                 try:
                     course = self._make(fault)
@@ -119,7 +119,12 @@ class _Run:
 
     def _moves(self) -> bool:
         self._keep_going()
-        return self._watch.speed > self._body.moving_mps and not self._watch.stopped
+        watch = self._watch
+        return watch.speed > self._body.moving_mps and not watch.stopped
+
+    def _is_well(self) -> bool:
+        """It moves, and has been let go for so long that what was said before is over."""
+        return self._moves() and self._watch.now_s - self._watch.held_s > BEFORE_S
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Whether a condition came true within simulated ``seconds``; also False when the run ends."""

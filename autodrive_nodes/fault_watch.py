@@ -26,6 +26,7 @@ from autodrive_nodes.stage_node import message_type, qos
 from autodrive_nodes.truth import truth_from_json
 
 _NUMBERS = "numbers"
+SPEED_S = 0.8
 
 
 class FaultWatch:
@@ -46,6 +47,7 @@ class FaultWatch:
         self.ended = ""
         self.latched = False
         self.stopped = False  # by the gate
+        self.held_s = -1.0  # when it last said so
         self.effect: int | None = None
         self.grounding: dict[str, Any] = {}
         self.aims: set[str] = set()  # what the body was told to go to, and may touch
@@ -80,8 +82,12 @@ class FaultWatch:
 
     @property
     def speed(self) -> float:
-        """By the truth, 0 before there is any."""
-        return abs(self.samples[-1].speed) if self.samples else 0.0
+        """Mean of the last SPEED_S by the truth, over ground; 0 before there is any."""
+        first = next((k for k, s in enumerate(self.samples) if s.at_s > self._stamp_s - SPEED_S - 0.05), None)
+        if first is None or first == 0 or first == len(self.samples) - 1:
+            return 0.0
+        span_s = self.samples[-1].at_s - self.samples[first].at_s
+        return math.dist(self.places[first], self.places[-1]) / span_s
 
     def order(self, kind: str, target: str) -> None:
         """Have the injector make a fault; the kind "" ends it."""
@@ -149,6 +155,7 @@ class FaultWatch:
             for reason in reasons.split("; ") if level >= WARN and self.stopped else ():
                 self.said.append(Said(self.now_s, status.name, level, reason))
             if self.stopped:
+                self.held_s = self.now_s
                 self.said.append(Said(self.now_s, ORDER, 0, values.get("reaction", "")))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from autodrive.body import JointCommand
-from autodrive.errors import InputError
 from autodrive.humanoid.robot import load_robot
 from autodrive.humanoid.standby import Standby
 from autodrive.sim.world import GroundTruth
@@ -43,7 +43,6 @@ class BodyBridgeNode(WorldHost):
         super().setup()
         self._sensors: Any = None
         self._command: JointCommand | None = None
-        self._refused = ""
         self._standby = None if self.lockstep else Standby(load_robot(self.value("robot")))
         self._fell_ns: int | None = None
         self._task_over_ns: int | None = None
@@ -72,23 +71,12 @@ class BodyBridgeNode(WorldHost):
         self._publish()
 
     def _on_command(self, message: JointState) -> None:
-        try:
-            command = from_joint_command(message)
-        except InputError as error:
-            if self.lockstep:
-                raise
-            self._refuse(str(error))  # the last command grows old, and the body stands by itself
-            return
+        command = from_joint_command(message)
         if not self.lockstep:
             self._command = command
         elif self._sensors is not None and command.stamp_ns == self._sensors.body.stamp_ns and not self._ended:
             self._command = command
             self._step()
-
-    def _refuse(self, text: str) -> None:
-        if self._sensors is not None and text != self._refused:
-            self._refused = text
-            self.diagnose(self._sensors.body.stamp_ns, DiagnosticStatus.ERROR, f"a joint command is refused: {text}")
 
     def _on_grounding(self, message: String) -> None:
         told = json.loads(message.data)
@@ -102,11 +90,12 @@ class BodyBridgeNode(WorldHost):
         self._publish()
 
     def _obeyed(self, command: JointCommand, standby: Standby) -> JointCommand:
-        body, rivals, before = self._sensors.body, self.rivals(contracts.JOINT_COMMAND), standby.active
-        chosen = standby.choose(body, command, trusted=not rivals)
+        body, before = self._sensors.body, standby.active
+        refused = self.rivals(contracts.JOINT_COMMAND) or _unsound(command, body.names)
+        chosen = standby.choose(body, command, trusted=not refused)
         if standby.active and not before:
             age_s = (body.stamp_ns - command.stamp_ns) * 1e-9
-            why = rivals or f"the joint command is {age_s:.2f} s old"
+            why = refused or f"the joint command is {age_s:.2f} s old"
             self.diagnose(body.stamp_ns, DiagnosticStatus.ERROR, f"stands by itself: {why}")
         return chosen
 
@@ -133,3 +122,11 @@ class BodyBridgeNode(WorldHost):
         if self._task_over_ns is not None and truth.stamp_ns - self._task_over_ns >= AFTER_TASK_S * 1e9:
             return "the task is over"
         return "time is over" if truth.stamp_ns >= self._end_ns else ""
+
+
+def _unsound(command: JointCommand, joints: tuple[str, ...]) -> str:
+    """Why the body would not take a command, "" if it would."""
+    shapes = command.position.shape, command.effort.shape
+    if command.names != joints or shapes != ((len(joints),), (len(joints),)):
+        return "the joint command is not one for these joints"
+    return "" if np.isfinite(command.position + command.effort).all() else "the joint command is not finite"
