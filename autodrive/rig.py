@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from autodrive.camera.camera_info import read_camera_info
 from autodrive.errors import ConfigError
 from autodrive.scene import GridExtent
+from autodrive.yaml_file import read_yaml
 
 NETWORK_WIDTH = 320
 NETWORK_HEIGHT = 128
@@ -120,12 +120,7 @@ def rotation_from_rpy(roll: float, pitch: float, yaw: float) -> NDArray[np.float
 
 def load_rig(path: Path) -> Rig:
     """Read a rig file; raises ConfigError that names the file, the key and what is expected there."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"rig file {path}: {error.strerror}; the shipped rigs are in config/rigs/") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"rig file {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "rig file", hint="the shipped rigs are in config/rigs/")
     if isinstance(document, dict) and isinstance(document.get("cameras"), list):
         document = {**document, "cameras": [_with_calibration(item, path) for item in document["cameras"]]}
     return rig_from_dict(document, str(path))

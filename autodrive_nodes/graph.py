@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from autodrive.errors import ConfigError
+from autodrive.plain import PROBLEMS, from_json, from_plain
+from autodrive.yaml_file import read_yaml
 from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, NODE_PARAMETERS, RIGS
 from autodrive_nodes.replay_topics import STAGES, with_ingestion
 
@@ -100,8 +100,9 @@ class Options:
     def from_json(text: str) -> Options:
         """Parse; raises ConfigError for unknown options."""
         try:
-            return Options(**json.loads(text))
-        except (TypeError, ValueError) as error:
+            options: Options = from_plain(Options, from_json(text), "options")
+            return options
+        except PROBLEMS as error:
             raise ConfigError(f"options {text!r}: {error}") from error
 
 
@@ -120,13 +121,15 @@ def parameter_files(options: Options) -> tuple[Path, ...]:
 
 
 def _read_parameters(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        document = yaml.safe_load(path.read_text())
-        return {node: dict(content["ros__parameters"]) for node, content in document.items()}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"parameter file {path}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"parameter file {path}: expected NODE: {{ros__parameters: {{NAME: VALUE}}}}") from error
+    document = read_yaml(path, "parameter file")
+    expected = "expected NODE: {ros__parameters: {NAME: VALUE}}"
+    if not isinstance(document, dict):
+        raise ConfigError(f"parameter file {path}: {expected}")
+    for node, content in document.items():
+        inner = content.get("ros__parameters") if isinstance(content, dict) else None
+        if not isinstance(inner, dict) or len(content) > 1 or not all(isinstance(name, str) for name in inner):
+            raise ConfigError(f"parameter file {path}: {node}: {expected}")
+    return {str(node): content["ros__parameters"] for node, content in document.items()}
 
 
 def build(options: Options) -> System:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from std_msgs.msg import String
 
 from autodrive.errors import InputError
+from autodrive.plain import from_json
 from autodrive.sim.hall_judge import judge
 from autodrive.sim.hall_tasks import HallTask
 from autodrive.sim.humanoid_scoring import HumanoidScorer
@@ -16,6 +16,7 @@ from autodrive.sim.world import GroundTruth
 from autodrive_nodes import contracts
 from autodrive_nodes.contracts import Topic
 from autodrive_nodes.stage_node import StageNode
+from optimus_nodes.task_json import grounding_from_json
 
 OVER = ("done", "failed", "refused", "question")
 NOTED = ("refused", "question", "failed")
@@ -82,7 +83,7 @@ class HumanoidJudge:
         }
 
     def _on_grounding(self, message: String) -> None:
-        said = _parsed(message.data)
+        said = grounding_from_json(message.data)
         self._grounding = said
         self._over_ns = said["stamp_ns"] if said["state"] in OVER else None
         if said["state"] in NOTED:
@@ -91,7 +92,7 @@ class HumanoidJudge:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = from_json(text)
     except ValueError as error:
         raise InputError(f"not JSON ({error}): {text[:200]}") from error
     return document

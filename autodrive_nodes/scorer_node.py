@@ -16,7 +16,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 
+from autodrive.errors import InputError
 from autodrive.files import write_json
+from autodrive.plain import PROBLEMS, from_json, from_plain
 from autodrive.sim.world import GroundTruth
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.frame_tally import FrameTally
@@ -55,7 +57,7 @@ class ScorerNode(StageNode):
         self.every(1.0, self._watch)
 
     def _on_event(self, message: String) -> None:
-        event = json.loads(message.data)
+        event = _event(message.data)
         self._frame_came = time.monotonic()
         self._tally.publish(event["stamp_ns"], event["wall_ns"])
         self._give_up_if_hopeless()
@@ -121,6 +123,20 @@ class ScorerNode(StageNode):
         if self.value("out"):
             write_json(Path(self.value("out")) / "score.json", result)
         _tell("DONE", result)
+
+
+def _event(text: str) -> dict[str, Any]:
+    """A truth event as far as the scorer itself reads it; raises InputError."""
+    try:
+        event: dict[str, Any] = from_json(text)
+        for key in ("stamp_ns", "wall_ns"):
+            from_plain(int, event[key], key)
+        if "end" in event:
+            from_plain(str, event["state_sha256"], "state_sha256")
+        from_plain(float, event["truth"]["speed"], "speed")
+    except PROBLEMS as error:
+        raise InputError(f"{contracts.TRUTH_EVENTS.name} is malformed ({error}): {text[:200]}") from error
+    return event
 
 
 def _tell(word: str, document: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from nav_msgs.msg import Odometry
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
+from autodrive.plain import PROBLEMS
 from autodrive.scene import DetectedObject, EgoState, ObjectClass, TrackedObject
 from autodrive.sim.world import Contact, GroundTruth
 from autodrive_nodes import messages
@@ -77,5 +78,5 @@ def truth_from_json(document: dict[str, Any]) -> GroundTruth:
             fallen=document["fallen"],
             colours=tuple(document["colours"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except PROBLEMS as error:
         raise InputError(f"ground truth event is malformed: {error}") from error

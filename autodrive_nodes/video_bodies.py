@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from autodrive.errors import ConfigError, InputError
+from autodrive.plain import PROBLEMS, from_json
 from autodrive.viz.drive_frame import Said
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
@@ -78,8 +78,8 @@ def video_body(name: str) -> VideoBody:
 def said_from_json(text: str) -> tuple[int, Said]:
     """Stamp and content of /optimus/grounding; raises InputError."""
     try:
-        d = json.loads(text)
+        d = from_json(text)
         mentions = tuple((str(m["text"]), tuple(int(i) for i in m["ids"])) for m in d["mentions"])
         return int(d["stamp_ns"]), Said(str(d["instruction"]), str(d["state"]), str(d["says"]), mentions)
-    except (KeyError, TypeError, ValueError) as error:
+    except PROBLEMS as error:
         raise InputError(f"/optimus/grounding is malformed ({error}): {text[:200]}") from error

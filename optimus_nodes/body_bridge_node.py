@@ -7,7 +7,6 @@ or somebody else publishes commands.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from autodrive.sim.world import GroundTruth
 from autodrive_nodes import contracts
 from autodrive_nodes.world_host import WorldHost
 from optimus_nodes.body_messages import from_joint_command, to_imu, to_joint_states
+from optimus_nodes.task_json import grounding_from_json
 from optimus_nodes.timing import TICK_NS, is_frame
 
 FALLEN_S = 2.0  # a fallen robot does not get up: the run ends a moment later, so that the fall is on record
@@ -79,7 +79,7 @@ class BodyBridgeNode(WorldHost):
             self._step()
 
     def _on_grounding(self, message: String) -> None:
-        told = json.loads(message.data)
+        told = grounding_from_json(message.data)
         self._task_over_ns = told["stamp_ns"] if told["state"] in OVER else None
 
     def _step(self) -> None:

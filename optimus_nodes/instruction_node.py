@@ -10,6 +10,7 @@ from std_msgs.msg import Bool, String
 from autodrive.errors import ConfigError
 from autodrive.humanoid.arm_config import ARMS_FOLDER, load_arms
 from autodrive.language.understand import Understanding
+from autodrive.plain import PROBLEMS, from_json
 from autodrive.tasks.executive import Executive, Report
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.object_bytes import tracks_from_bytes
@@ -64,6 +65,6 @@ class InstructionNode(StageNode):
 
 def _parse(text: str) -> list[tuple[int, str]]:
     try:
-        return sorted((round(float(at) * 1e9), str(words)) for at, words in json.loads(text))
-    except (TypeError, ValueError) as error:
+        return sorted((round(float(at) * 1e9), str(words)) for at, words in from_json(text))
+    except PROBLEMS as error:
         raise ConfigError(f"instruction: script must be JSON like [[2.0, 'come here']], got {text!r}") from error

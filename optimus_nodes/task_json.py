@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
-from autodrive.humanoid.arm_task import ArmStatus, ArmTask, BoxPose
+from autodrive.humanoid.arm_task import ArmStatus
+from autodrive.plain import PROBLEMS, from_json, from_plain
 from autodrive.tasks.wish import TaskState
 from autodrive.vision.appearance import Colour, Sight
 
@@ -31,14 +32,11 @@ def task_to_json(task: TaskState) -> str:
 def task_from_json(text: str) -> TaskState:
     """The reverse; raises InputError."""
     try:
-        d = json.loads(text)
-        arms = dict(d["arms"])
-        arms["box"] = None if arms["box"] is None else BoxPose(**arms["box"])
-        arms["point"] = None if arms["point"] is None else tuple(arms["point"])
-        goal, dock = (None if d[key] is None else Pose2(*d[key]) for key in ("goal", "dock"))
-        near = frozenset(int(item) for item in d["near"])
-        return TaskState(d["stamp_ns"], d["phase"], goal, dock, ArmTask(**arms), near, d["carrying"], d["halt"])
-    except (KeyError, TypeError, ValueError) as error:
+        d = from_json(text)
+        poses = {key: None if d[key] is None else _planar(d[key], key) for key in ("goal", "dock")}
+        state = from_plain(TaskState, {key: value for key, value in d.items() if key not in poses}, "task")
+        return replace(state, **poses)
+    except PROBLEMS as error:
         raise InputError(f"/optimus/task is malformed ({error}): {text[:200]}") from error
 
 
@@ -52,18 +50,10 @@ def colours_to_json(stamp_ns: int, colours: Mapping[int, Colour]) -> str:
 def colours_from_json(text: str) -> dict[int, Colour]:
     """The reverse; raises InputError."""
     try:
-        found = json.loads(text)["colours"]
-        return {
-            int(k): Colour(str(name), float(confidence), None if sight is None else _sight(sight))
-            for k, (name, confidence, sight) in found.items()
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = from_json(text)["colours"]
+        return {int(k): Colour(*from_plain(tuple[str, float, Sight | None], v, k)) for k, v in found.items()}
+    except PROBLEMS as error:
         raise InputError(f"/optimus/appearance is malformed ({error}): {text[:200]}") from error
-
-
-def _sight(values: Any) -> Sight:
-    x, y, z, dx, dy, dz = (float(v) for v in values)
-    return x, y, z, dx, dy, dz
 
 
 def status_to_json(stamp_ns: int, status: ArmStatus | None) -> str:
@@ -74,12 +64,26 @@ def status_to_json(stamp_ns: int, status: ArmStatus | None) -> str:
 def status_from_json(text: str) -> ArmStatus | None:
     """The reverse; raises InputError."""
     try:
-        status = json.loads(text)["status"]
-        if status is None:
-            return None
-        return ArmStatus(**{**status, "push_n": tuple(status["push_n"])})
-    except (KeyError, TypeError, ValueError) as error:
+        status: ArmStatus | None = from_plain(ArmStatus | None, from_json(text)["status"], "status")
+        return status
+    except PROBLEMS as error:
         raise InputError(f"/optimus/manipulation_state is malformed ({error}): {text[:200]}") from error
+
+
+def grounding_from_json(text: str) -> dict[str, Any]:
+    """What /optimus/grounding carries: a mapping with stamp_ns, instruction, state and says; raises InputError."""
+    try:
+        document: dict[str, Any] = from_json(text)
+        from_plain(int, document["stamp_ns"], "stamp_ns")
+        for key in ("instruction", "state", "says"):
+            from_plain(str, document[key], key)
+    except PROBLEMS as error:
+        raise InputError(f"/optimus/grounding is malformed ({error}): {text[:200]}") from error
+    return document
+
+
+def _planar(values: Any, name: str) -> Pose2:
+    return Pose2(*from_plain(tuple[float, float, float], values, name))
 
 
 def _pose(pose: Pose2 | None) -> list[float] | None:

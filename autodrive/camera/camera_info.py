@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autodrive.errors import ConfigError
 from autodrive.files import write_atomic
+from autodrive.yaml_file import read_yaml
 
 # distortion models and how many coefficients a file may give for each
 MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
@@ -39,10 +40,7 @@ class Calibration:
 
 def read_camera_info(path: Path) -> Calibration:
     """Read a CameraInfo YAML file; raises ConfigError that names the file, the key and what is expected there."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"camera file {path}: {error}; `autodrive calibrate` makes one") from error
+    document = read_yaml(path, "camera file", hint="`autodrive calibrate` makes one")
     return camera_info_from_dict(document, f"camera file {path}")
 
 

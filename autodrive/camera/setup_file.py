@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from autodrive.camera.health import HealthLimits
 from autodrive.errors import ConfigError
 from autodrive.rig import Rig
+from autodrive.yaml_file import read_yaml
 
 _LIMITS = {"latency_s", "lost_s", "frozen", "clipped", "blind", "grain"}
 _KEYS = {"rate_hz", "tolerance_s", "sources", *_LIMITS}
@@ -31,10 +30,7 @@ class CameraSetup:
 
 def read_camera_setup(path: Path, rig: Rig) -> CameraSetup:
     """Read and check; raises ConfigError that names the file, the key and what is expected there."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"camera setup {path}: {error}") from error
+    document = read_yaml(path, "camera setup")
     if not isinstance(document, dict) or "rate_hz" not in document:
         raise ConfigError(f"camera setup {path}: expected a mapping with rate_hz and any of {sorted(_KEYS)}")
     if unknown := document.keys() - _KEYS:

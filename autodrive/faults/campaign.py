@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from autodrive.errors import ConfigError
+from autodrive.yaml_file import read_yaml
 
 CAMERA, TOPIC, NODE, MACHINE = "camera", "topic", "node", "machine"
 # kind of fault -> what it is done to
@@ -94,12 +93,7 @@ class Campaign:
 
 def load_campaign(path: Path, body: str, targets: Targets) -> Campaign:
     """Read and check a campaign; raises ConfigError that names the file and the entry."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"campaign {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"campaign {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "campaign")
     if not isinstance(document, dict) or set(document) != {"body", "faults"}:
         raise ConfigError(f"campaign {path}: expected the keys body and faults")
     if document["body"] != body:
@@ -131,7 +125,7 @@ def chosen(campaign: Campaign, only: str) -> Campaign:
 
 
 def _expand(entry: Any, targets: Targets) -> Iterator[Fault]:
-    if not isinstance(entry, Mapping) or entry.get("kind") not in KINDS:
+    if not isinstance(entry, Mapping) or entry.get("kind") not in list(KINDS):  # which asks for no hash
         raise ConfigError(f"kind must be one of {sorted(KINDS)}, got {entry!r}")
     known = {f.name for f in fields(Fault)} - {"target"} | {"targets"}
     if unknown := {str(key) for key in entry} - known:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from autodrive.errors import ConfigError
 from autodrive.geometry import Array
+from autodrive.yaml_file import read_yaml
 
 ARMS_FOLDER = Path(__file__).resolve().parents[2] / "config" / "arms"
 _SIDE_KEYS = {"joints", "hand", "palm", "normal", "fingers"}
@@ -90,12 +90,7 @@ class ArmsConfig:
 
 def load_arms(path: Path) -> ArmsConfig:
     """Read config/arms/<robot>.yaml; raises ConfigError that names the file, the key and what is expected."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"arms file {path}: {error.strerror}; the shipped ones are in {ARMS_FOLDER}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"arms file {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "arms file", hint=f"the shipped ones are in {ARMS_FOLDER}")
     root = _mapping(document, f"arms file {path}", _KEYS)
     left, right = (_side(root[name], f"arms file {path}: {name}") for name in ("left", "right"))
     count = len(left.joints)

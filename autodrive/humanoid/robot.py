@@ -15,12 +15,12 @@ from typing import Any
 import mujoco
 import numpy as np
 import onnx
-import yaml
 
 from autodrive.errors import ConfigError, EnvironmentProblem
 from autodrive.geometry import Array
 from autodrive.humanoid.arm_config import ARMS_FOLDER, ArmsConfig, load_arms
 from autodrive.safety.joint_limits import JointLimits
+from autodrive.yaml_file import read_yaml
 
 ROBOTS_FOLDER = ARMS_FOLDER.parent / "robots"
 _KEYS = {
@@ -91,22 +91,19 @@ def load_robot(name: str) -> Robot:
     path = ROBOTS_FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(f"robot {name!r} is unknown; choose one of {list(robot_names())}")
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"robot file {path}: {error}") from error
+    document = read_yaml(path, "robot file")
     if not isinstance(document, dict) or document.keys() != _KEYS:
         got = sorted(document) if isinstance(document, dict) else type(document).__name__
         raise ConfigError(f"robot file {path}: expected the keys {sorted(_KEYS)}, got {got}")
-    policy = _package_file(document["policy"], path)
+    policy = _package_file(document, "policy", path)
     joints, kp, kd = _policy_description(policy)
     scales = document["scales"]
     if not isinstance(scales, dict) or scales.keys() != {"gyro", "joint_velocity"}:
         raise ConfigError(f"robot file {path}: scales must be {{gyro, joint_velocity}}, got {scales!r}")
     return Robot(
         name,
-        _package_file(document["model"], path),
-        _package_file(document["urdf"], path),
+        _package_file(document, "model", path),
+        _package_file(document, "urdf", path),
         policy,
         _text(document, "pelvis", path),
         _text(document, "torso", path),
@@ -125,15 +122,18 @@ def load_robot(name: str) -> Robot:
     )
 
 
-def _package_file(text: Any, where: Path) -> Path:
+def _package_file(document: dict[str, Any], key: str, where: Path) -> Path:
     """A file given as PACKAGE/PATH; the package is not imported, only found."""
-    package, _, rest = str(text).partition("/")
+    text = document[key]
+    package, _, rest = text.partition("/") if isinstance(text, str) else ("", "", "")
+    if not (package.isidentifier() and rest):
+        raise ConfigError(f"robot file {where}: {key} must be PACKAGE/PATH, got {text!r:.80}")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise EnvironmentProblem(f"{where}: needs the package {package}; run: make setup")
+        raise EnvironmentProblem(f"robot file {where}: {key} needs the package {package}; run: make setup")
     path = Path(next(iter(spec.submodule_search_locations))) / rest
     if not path.is_file():
-        raise ConfigError(f"{where}: {package} has no file {rest}")
+        raise ConfigError(f"robot file {where}: {key}: {package} has no file {rest}")
     return path
 
 
@@ -172,7 +172,8 @@ def _positive(document: dict[str, Any], key: str, where: Path) -> float:
 
 
 def _nominal(value: Any, count: int, where: Path) -> Array:
-    numbers = np.array(value, dtype=np.float64) if isinstance(value, list) else np.zeros(0)
+    good = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    numbers = np.array(value if good else [], dtype=np.float64)
     if numbers.shape != (count,) or not np.isfinite(numbers).all():
         raise ConfigError(f"robot file {where}: nominal must be {count} numbers, the policy's joints, got {value!r}")
     return numbers

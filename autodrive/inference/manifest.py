@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from autodrive.errors import EngineError
 from autodrive.files import write_atomic
 from autodrive.inference.signing import Signature, development_key, is_hex, load_trusted_keys, sign, verify
+from autodrive.yaml_file import read_yaml
 
 SCHEMA = 1
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
@@ -69,14 +70,7 @@ def sha256_hex(data: bytes) -> str:
 
 def load_manifest(path: Path) -> Manifest:
     """Read and validate; raises EngineError that names the file and the key."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise EngineError(
-            f"engine manifest {path}: {error.strerror}; the shipped one is engines/vision.yaml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EngineError(f"engine manifest {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "engine manifest", EngineError, "the shipped one is engines/vision.yaml")
     if not isinstance(document, dict):
         raise EngineError(f"engine manifest {path}: expected a mapping, got {type(document).__name__}")
     if document.get("schema") != SCHEMA:

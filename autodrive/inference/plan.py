@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from autodrive.errors import EngineError
 from autodrive.files import write_atomic
 from autodrive.inference.signing import Signature, load_trusted_keys, sign, verify
+from autodrive.yaml_file import read_yaml
 
 PRECISIONS = ("fp16", "fp32", "int8")  # in the order in which a built one is preferred
 PORTABLE = "portable"  # TensorRT-RTX's default: one engine for every card from capability 8.0 on that it supports
@@ -65,13 +66,11 @@ def store_plan(cache: Path, recipe: Recipe, plan: bytes, key: Ed25519PrivateKey)
 def read_plan(record: Path, trusted: Mapping[str, str] | None = None) -> tuple[Recipe, bytes]:
     """A stored engine; raises EngineError unless a trusted key signed its record and its sha256 is the recorded one."""
     where = f"built engine {record}"
+    document = read_yaml(record, "built engine", EngineError, "build it again")
     try:
-        document = yaml.safe_load(record.read_text())
         data = record.with_suffix(".plan").read_bytes()
     except OSError as error:
         raise EngineError(f"{where}: {error.strerror} ({error.filename}); build it again") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EngineError(f"{where} is not valid YAML: {error}") from error
     expected = {*Recipe.__dataclass_fields__, "plan_sha256", "signature"}
     if not isinstance(document, dict) or document.keys() != expected:
         raise EngineError(f"{where}: its record must have {sorted(expected)}; build it again")

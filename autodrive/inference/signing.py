@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from autodrive.errors import EngineError
+from autodrive.yaml_file import read_yaml
 
 TRUSTED_KEYS = Path(__file__).with_name("trusted_keys.yaml")
 PAYLOAD_TYPE = b"application/vnd.autodrive.engine+json"
@@ -73,12 +73,7 @@ def verify(document: Mapping[str, Any], signature: Signature, trusted: Mapping[s
 
 def load_trusted_keys(path: Path = TRUSTED_KEYS) -> dict[str, str]:
     """Read ``name: public key in hexadecimal``; raises EngineError that names the file and the entry."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise EngineError(f"trusted keys {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EngineError(f"trusted keys {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "trusted keys", EngineError)
     if not isinstance(document, dict):
         raise EngineError(f"trusted keys {path}: expected lines of name: key, got {document!r}")
     for name, public in document.items():

@@ -7,11 +7,10 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import yaml
-
 from autodrive.data.bags import BagReader
 from autodrive.errors import ConfigError, InputError
 from autodrive.recording.bag_writer import METADATA, BagWriter
+from autodrive.yaml_file import read_yaml
 
 STAGES_KEY = "autodrive.stages"
 
@@ -29,10 +28,7 @@ def find_references(paths: Collection[Path]) -> list[Path]:
 
 def load_tolerances(path: Path) -> dict[str, float]:
     """Patterns "topic:field" and the amounts that may differ, the first that fits counts; raises ConfigError."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"tolerances {path} cannot be read: {error}") from error
+    content = read_yaml(path, "tolerances")
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-import yaml
-
 from autodrive.errors import ConfigError
+from autodrive.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +90,7 @@ def load_envelope(path: Path, kind: type[Any] = Envelope) -> Any:
     ``body`` says whose envelope it is (a car's where absent). Raises ConfigError naming the file and the key.
     """
     wanted = next(name for name, body in BODIES.items() if body is kind)
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"envelope file {path}: {error.strerror}; the shipped one is config/envelopes/{wanted}.yaml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"envelope file {path} is not valid YAML: {error}") from error
+    document = read_yaml(path, "envelope file", hint=f"the shipped one is config/envelopes/{wanted}.yaml")
     if not isinstance(document, dict):
         raise ConfigError(f"envelope file {path}: expected a mapping of limits, got {type(document).__name__}")
     body = document.pop("body", "car")

@@ -18,6 +18,7 @@ from autodrive.errors import InputError, NoTaskError
 from autodrive.geometry import Pose2, box_corners, distance_to_box, wrap_angle
 from autodrive.humanoid.arm_config import ArmsConfig
 from autodrive.humanoid.stance import reachable, stance
+from autodrive.plain import PROBLEMS, from_plain
 from autodrive.scene import DetectedObject, ObjectClass
 from autodrive.sim.hall import Block
 from autodrive.sim.world import GroundTruth
@@ -107,9 +108,9 @@ class HallTask:
     def from_json(document: dict[str, Any]) -> HallTask:
         """The reverse; raises InputError."""
         try:
-            x, y, yaw = document["home"]
-            return HallTask(**{**document, "home": (float(x), float(y), float(yaw))})
-        except (KeyError, TypeError, ValueError) as error:
+            task: HallTask = from_plain(HallTask, document, "task")
+            return task
+        except PROBLEMS as error:
             raise InputError(f"task {document!r} is malformed: {error}") from error
 
 

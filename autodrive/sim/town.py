@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
@@ -21,6 +21,7 @@ from autodrive.scene import DetectedObject, ObjectClass
 from autodrive.sim.town_network import Array, Connection, Crossing, Lane, Network, read_network
 from autodrive.sim.town_surface import Surface, build_surface
 
+T = TypeVar("T")
 FORMAT = "autodrive-town/1"
 TOWNS_DIR = Path(__file__).parent / "towns"
 FACADES = 8
@@ -149,7 +150,7 @@ def _load(path: Path) -> Town:
     document = _read_yaml(path)
     try:
         return _town(path, document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"missing key {error}" if isinstance(error, KeyError) else str(error)
         raise ConfigError(f"{path}: {reason}; make the town again: autodrive town") from error
 
@@ -160,7 +161,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if len(data) > _MAX_YAML_BYTES:
             raise ConfigError(f"{path} is larger than {_MAX_YAML_BYTES} bytes: not a town")
         document = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # besides YAMLError whatever the conversion of a malformed number or date raises
         raise ConfigError(f"{path} cannot be read as YAML ({error}); make the town again: autodrive town") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ConfigError(f"{path} is not a town file (format: {FORMAT}); make it with `autodrive town`")
@@ -175,17 +178,17 @@ def _town(path: Path, document: dict[str, Any]) -> Town:
     if not net_file.is_file():
         raise ValueError(f"its network {net_file} is missing")
     if hashlib.sha256(net_file.read_bytes()).hexdigest() != document["net_sha256"]:
-        raise ValueError(f"{net_file} is not the network that this town was made with (sha256 differs)")
+        raise ValueError(f"{net_file} is not the network that this town was made with (net_sha256 differs)")
     network = read_network(net_file)
     town = Town(
         name=str(document["name"]),
-        seed=int(document["seed"]),
+        seed=_seed(document["seed"]),
         net_file=net_file,
         network=network,
-        buildings=tuple(_building(row) for row in document["buildings"]),
-        trees=tuple(Tree(*_numbers(row, 4)) for row in document["trees"]),
-        parked=tuple(_object(row, _PARKED_LABELS) for row in document["parked"]),
-        obstacles=tuple(_object(row, _OBSTACLE_LABELS) for row in document["obstacles"]),
+        buildings=_rows(document, "buildings", _building),
+        trees=_rows(document, "trees", _tree),
+        parked=_rows(document, "parked", lambda row: _object(row, _PARKED_LABELS)),
+        obstacles=_rows(document, "obstacles", lambda row: _object(row, _OBSTACLE_LABELS)),
         bounds=network_bounds(network),
     )
     _check_inside(town)
@@ -207,6 +210,25 @@ def _check_inside(town: Town) -> None:
                 raise ValueError(f"{kind}[{index}] at ({item.x}, {item.y}) is outside the town")
 
 
+def _rows(document: dict[str, Any], key: str, read: Callable[[Any], T]) -> tuple[T, ...]:
+    """What stands under ``key``; raises ValueError that names the row."""
+    rows, found = document[key], []
+    if not isinstance(rows, list):
+        raise ValueError(f"{key} must be a list, got {rows!r:.80}")
+    for index, row in enumerate(rows):
+        try:
+            found.append(read(row))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{key}[{index}]: {error}") from error
+    return tuple(found)
+
+
+def _seed(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"seed must be an integer, got {value!r:.80}")
+    return value
+
+
 def _numbers(row: Any, count: int) -> list[float]:
     if not isinstance(row, list) or len(row) != count:
         raise ValueError(f"expected a list of {count} numbers, got {row!r}")
@@ -214,6 +236,13 @@ def _numbers(row: Any, count: int) -> list[float]:
     if not all(math.isfinite(value) for value in values):
         raise ValueError(f"not finite: {row!r}")
     return values
+
+
+def _tree(row: Any) -> Tree:
+    tree = Tree(*_numbers(row, 4))
+    if not min(tree.height, tree.radius) > 0:
+        raise ValueError(f"a tree needs a positive size, got {row!r}")
+    return tree
 
 
 def _building(row: Any) -> Building:
