@@ -135,6 +135,17 @@ def test_nothing_to_repair_is_said_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "bag" / "bag_0.mcap").read_bytes() == b"not a bag at all"
 
 
+def test_a_bag_that_was_interrupted_is_kept_when_its_recorder_begins_again(tmp_path: Path) -> None:
+    first = BagWriter(tmp_path / "bag", [("/a", "std_msgs/msg/String")], typestore())
+    first.write("/a", 1, b"\0\1\0\0\2\0\0\0a\0")
+    first.flush()  # and then it is killed
+    for _ in range(2):
+        with BagWriter(tmp_path / "bag", [("/a", "std_msgs/msg/String")], typestore()):
+            pass
+    assert repair(tmp_path / "bag_interrupted_1").messages == 1
+    assert not (tmp_path / "bag_interrupted_2").exists(), "a finished one is replaced"
+
+
 def test_a_disk_that_fills_up_ends_the_bag_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bag = BagWriter(tmp_path / "bag", [("/a", KIND)], STORE)
     bag.write("/a", 1, cdr("before"))

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -78,6 +79,8 @@ class _Tally:
 class BagWriter:
     """Appends serialised messages to a new bag; an older bag of that name is removed.
 
+    One that was interrupted is kept as NAME_interrupted_N: a recorder that died is started again on the way.
+
     ``topics`` are names with their types, ``latched`` the names of those that also reach late subscribers, ``custom``
     is the metadata's ``custom_data``. Raises EnvironmentProblem when the disk is full or fails: what was flushed before
     stays readable.
@@ -94,7 +97,7 @@ class BagWriter:
         custom: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self._limits, self._custom = path, limits or Limits(), dict(custom or {})
-        shutil.rmtree(path, ignore_errors=True)
+        _clear(path)
         path.mkdir(parents=True)
         self._connections = {
             name: describe(name, kind, store, offered_qos(name in latched))._replace(id=number)
@@ -300,3 +303,10 @@ def _yaml(document: Any) -> str:
     yaml.default_flow_style = False
     yaml.dump(document, stream)
     return stream.getvalue().strip()
+
+
+def _clear(path: Path) -> None:
+    if any(path.glob("*.mcap")) and not (path / "metadata.yaml").exists():
+        names = (path.with_name(f"{path.name}_interrupted_{number}") for number in count(1))
+        path.rename(next(name for name in names if not name.exists()))
+    shutil.rmtree(path, ignore_errors=True)

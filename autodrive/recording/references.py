@@ -42,11 +42,11 @@ def load_tolerances(path: Path) -> dict[str, float]:
 
 def stages_of(reference: Path) -> str:
     """The stages that are to act on a reference, separated by commas; "" where all do that need no images."""
+    content = read_yaml(reference / METADATA, "metadata", InputError)
     try:
-        content = yaml.safe_load((reference / METADATA).read_text())["rosbag2_bagfile_information"]
-        return str((content.get("custom_data") or {}).get(STAGES_KEY, ""))
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{reference / METADATA} cannot be read: {error!r}") from error
+        return str((content["rosbag2_bagfile_information"].get("custom_data") or {}).get(STAGES_KEY, ""))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{reference / METADATA} is no metadata of a bag: {error!r}") from error
 
 
 def write_reference(
