@@ -18,6 +18,7 @@ class SceneObject:
     """One tracked object with its appearance; ``x, y, z`` is the centre of the box.
 
     ``colour`` is a name of ``lexicon.COLOURS`` or None when no camera saw it well; ``colour_confidence`` is in 0..1.
+    ``measured``: place, yaw and size are from outlines in several images, good to two centimetres.
     """
 
     track_id: int
@@ -33,6 +34,7 @@ class SceneObject:
     vy: float = 0.0
     colour: str | None = None
     colour_confidence: float = 0.0
+    measured: bool = False
 
     @property
     def bottom(self) -> float:

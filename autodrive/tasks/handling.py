@@ -130,7 +130,15 @@ class PickUp:
             self._give_way(view, arms.failed)
         elif self._way.elapsed(view) > WORK_S:
             self._give_way(view, "the hands do not get the box")
+        elif not mine or (arms is not None and arms.phase in ("raise", "waiting")):
+            self._refine(view)
         return self._way.stand(arms.phase if mine and arms is not None else "dock", self._pick())
+
+    def _refine(self, view: View) -> None:
+        """What is seen of the box on the last steps to it is better than what was seen before them."""
+        item = view.find(self.target)
+        if item is not None and item.measured:
+            self._box = _box(item, None)
 
     def _give_way(self, view: View, reason: str) -> None:
         """Back off without the box and, once, try again."""
@@ -256,6 +264,8 @@ class Touch:
 
 def _box(item: SceneObject, table: SceneObject | None) -> BoxPose:
     """The box as the hands need it. How a squarish one is turned no camera tells: most likely as its table."""
+    if item.measured:
+        return BoxPose(item.x, item.y, item.z, item.yaw, item.length, item.width, item.height)
     squarish = max(item.length, item.width) < SQUARISH * min(item.length, item.width)
     yaw = table.yaw if squarish and table is not None else item.yaw
     return BoxPose(item.x, item.y, item.z, yaw, item.length, item.width, item.height)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from autodrive.geometry import Array, Pose2, distance_to_box
+from autodrive.humanoid.arm_task import BoxPose
 from autodrive.language.model import SceneObject
 from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
+from autodrive.tasks.box_fit import BoxFit
 from autodrive.tasks.triangulation import Triangulation
 from autodrive.vision.appearance import Colour
 
@@ -43,6 +45,8 @@ class _Known:
     votes: dict[str, float] = field(default_factory=dict)
     sights: Triangulation = field(default_factory=Triangulation)
     sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
+    fit: BoxFit = field(default_factory=BoxFit)
+    measured: BoxPose | None = None  # what the outlines say of it
     axes: deque[complex] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
     _size: tuple[float, float, float] | None = None  # of the sizes so far: asked for many times a frame
 
@@ -55,10 +59,14 @@ class _Known:
 
     def yaw(self) -> float:
         """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
+        if self.measured is not None:
+            return self.measured.yaw
         return self.track.yaw if self.track.label in ROAD_USERS else cmath.phase(sum(self.axes)) / 2
 
     def size(self) -> tuple[float, float, float]:
         """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
+        if self.measured is not None:
+            return self.measured.length, self.measured.width, self.measured.height
         if self._size is None:
             length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
             self._size = length, width, height
@@ -66,6 +74,8 @@ class _Known:
 
     def place(self, top: float | None = None) -> Array:
         """Centre (3,) in map, from the network, the lines of sight, and the height ``top`` that it stands at."""
+        if self.measured is not None:
+            return np.array([self.measured.x, self.measured.y, self.measured.z])
         prior = np.array([self.track.x, self.track.y, self.track.z])
         if top is None:
             return self.sights.place(prior)
@@ -114,13 +124,24 @@ class SceneMemory:
                 same = colour.name == known.colour()[0] and known.seen_s == now_s
                 if colour.sight is not None and same and known.track.label == ObjectClass.BOX:
                     known.sights.add(colour.sight, body, known.place())
+                if colour.outline is not None and same and known.track.label == ObjectClass.BOX:
+                    known.fit.add(colour.outline, body)
+                    self._measure(known)
         self._forget(now_s, elapsed, body, shown, keep)
 
     def carry(self, item: int, pose: Pose2, z: float) -> None:
         """Note that something moves along with the body."""
         if (known := self._known.get(item)) is not None:
             known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
-            known.sights = Triangulation()
+            known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
+
+    def _measure(self, known: _Known) -> None:
+        """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
+        before, known.measured = known.measured, None
+        table = self._table_below(known)
+        x, y, z = known.place(self._top_below(known)).tolist()
+        yaw = known.yaw() if table is None else table.yaw()
+        known.measured = known.fit.solve(BoxPose(x, y, z, yaw, *known.size())) or before
 
     def objects(self) -> tuple[SceneObject, ...]:
         """All that is known, in map, by rising id."""
@@ -139,23 +160,29 @@ class SceneMemory:
         known = self._known[item]
         t, (name, confidence) = known.track, known.colour()
         x, y, z = known.place(self._top_below(known)).tolist()
-        return SceneObject(item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence)
+        return SceneObject(
+            item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence, known.measured is not None
+        )
 
     def _top_below(self, known: _Known) -> float | None:
         """Height of the table that a box stands on."""
+        table = self._table_below(known)
+        return None if table is None else _top(table)
+
+    def _table_below(self, known: _Known) -> _Known | None:
+        """The table that a box stands on."""
         if known.track.label != ObjectClass.BOX:
             return None
         x, y, z = known.place().tolist()
         bottom = z - known.size()[2] / 2
-        tops = [
-            table.track.z + table.size()[2] / 2
-            for table in self._known.values()
+        tables = [
+            (abs(bottom - _top(table)), item)
+            for item, table in self._known.items()
             if table.track.label == ObjectClass.TABLE
             and distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) < SLACK_M
         ]
-        return min(
-            (top for top in tops if abs(bottom - top) < STANDS_ON_M), key=lambda t: abs(bottom - t), default=None
-        )
+        off, item = min(tables, default=(math.inf, -1))
+        return self._known[item] if off < STANDS_ON_M else None
 
     def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
         item = self._id_of_track.get(track.track_id)
@@ -202,3 +229,8 @@ class SceneMemory:
             if gone:
                 del self._known[item]
                 self._id_of_track = {t: i for t, i in self._id_of_track.items() if i != item}
+
+
+def _top(table: _Known) -> float:
+    """Height of a table's top [m]."""
+    return table.track.z + table.size()[2] / 2
