@@ -13,6 +13,7 @@ from autodrive.humanoid.arm_task import ArmStatus
 from autodrive.plain import PROBLEMS, from_json, from_plain
 from autodrive.tasks.wish import TaskState
 from autodrive.vision.appearance import Colour, Sight
+from autodrive.vision.outline import Outline
 
 
 def task_to_json(task: TaskState) -> str:
@@ -41,19 +42,28 @@ def task_from_json(text: str) -> TaskState:
 
 
 def colours_to_json(stamp_ns: int, colours: Mapping[int, Colour]) -> str:
-    """What /optimus/appearance carries: a name and a confidence by track id."""
-    return _dump(
-        stamp_ns, colours={str(k): [c.name, round(c.confidence, 3), c.sight] for k, c in sorted(colours.items())}
-    )
+    """What /optimus/appearance carries: a name, a confidence, a line of sight and an outline by track id."""
+    return _dump(stamp_ns, colours={str(k): _colour_values(c) for k, c in sorted(colours.items())})
 
 
 def colours_from_json(text: str) -> dict[int, Colour]:
     """The reverse; raises InputError."""
     try:
         found = from_json(text)["colours"]
-        return {int(k): Colour(*from_plain(tuple[str, float, Sight | None], v, k)) for k, v in found.items()}
+        return {int(k): _colour(values, k) for k, values in found.items()}
     except PROBLEMS as error:
         raise InputError(f"/optimus/appearance is malformed ({error}): {text[:200]}") from error
+
+
+def _colour_values(colour: Colour) -> list[Any]:
+    outline = None if colour.outline is None else asdict(colour.outline)
+    return [colour.name, round(colour.confidence, 3), colour.sight, outline]
+
+
+def _colour(values: Any, key: str) -> Colour:
+    if isinstance(values, list) and len(values) == 3:
+        values = [*values, None]  # recordings from before there were outlines
+    return Colour(*from_plain(tuple[str, float, Sight | None, Outline | None], values, key))
 
 
 def status_to_json(stamp_ns: int, status: ArmStatus | None) -> str:
