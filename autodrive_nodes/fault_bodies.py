@@ -45,7 +45,6 @@ class FaultBody:
             seed=seed,
             mode="realtime",
             duration_s=DURATION_S,
-            isolated=True,
             record=False,
             **self.options(seed),
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from autodrive.errors import EnvironmentProblem
-from autodrive.faults.campaign import CAMERA, END, INJECTED, KINDS, STOP, Fault
+from autodrive.faults.campaign import CAMERA, END, INJECTED, KINDS, NODE, STOP, Fault
 from autodrive.faults.judge import Bounds, Course, Outcome, judge, stopping, untried
 from autodrive.files import write_atomic
 from autodrive_nodes import contracts
@@ -244,6 +244,8 @@ def _longest_stop_s(bounds: Bounds, speed: float) -> float:
 def _options(campaigner: Campaigner, faults: Sequence[Fault], out: Path) -> Options:
     body = campaigner.body
     options = replace(body.graph(campaigner.seed), out=str(out.resolve()), engine=str(campaigner.engine.resolve()))
+    # a process for every node costs time on few cores, and is needed only where processes are broken
+    options = replace(options, isolated=any(KINDS[fault.kind] == NODE for fault in faults))
     if any(fault.kind.startswith("engine_") for fault in faults):
         options = replace(options, engine=str(processes.copy_engine(campaigner.engine, out.resolve() / "engine")))
     if any(fault.target in RECORDING for fault in faults):
