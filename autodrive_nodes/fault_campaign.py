@@ -47,13 +47,14 @@ class RunOver(Exception):
 
 @dataclass
 class Campaigner:
-    """Makes faults on one body from one seed on; ``note`` is told what is being done."""
+    """Makes faults on one body from one seed on; ``note`` is told what is being done, the world runs at ``pace``."""
 
     body: FaultBody
     seed: int
     out: Path
     engine: Path
     note: Callable[[str], None]
+    pace: float = 1.0
 
     def run(self, faults: Sequence[Fault]) -> Iterator[Outcome]:
         """Every fault's outcome, in the order in which they were made."""
@@ -89,7 +90,10 @@ class _Run:
 
     def outcomes(self) -> Iterator[Outcome]:
         """One per fault until the run is over."""
-        with FaultRun(self._options) as self._run, closing(FaultWatch(self._run.domain)) as self._watch:
+        with (
+            FaultRun(self._options) as self._run,
+            closing(FaultWatch(self._run.domain, self._options.pace)) as self._watch,
+        ):
             self._start()
             for fault in self._faults:
                 self._note(f"{fault.name}: getting on its way")
@@ -128,7 +132,7 @@ class _Run:
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Whether a condition came true within simulated ``seconds``; also False when the run ends."""
-        end_s, end_wall_s = self._watch.now_s + seconds, time.monotonic() + SLOW * seconds
+        end_s, end_wall_s = self._watch.now_s + seconds, time.monotonic() + SLOW * seconds / self._options.pace
         while not condition():
             if self._run.over or self._watch.now_s > end_s or time.monotonic() > end_wall_s:
                 return False
@@ -243,7 +247,12 @@ def _longest_stop_s(bounds: Bounds, speed: float) -> float:
 
 def _options(campaigner: Campaigner, faults: Sequence[Fault], out: Path) -> Options:
     body = campaigner.body
-    options = replace(body.graph(campaigner.seed), out=str(out.resolve()), engine=str(campaigner.engine.resolve()))
+    options = replace(
+        body.graph(campaigner.seed),
+        out=str(out.resolve()),
+        engine=str(campaigner.engine.resolve()),
+        pace=campaigner.pace,
+    )
     # a process for every node costs time on few cores, and is needed only where processes are broken
     options = replace(options, isolated=any(KINDS[fault.kind] == NODE for fault in faults))
     if any(fault.kind.startswith("engine_") for fault in faults):

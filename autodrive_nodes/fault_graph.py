@@ -51,7 +51,7 @@ def faulted(system: System, options: Options) -> System:
     injector = NodeSpec(
         INJECTOR,
         "autodrive_nodes.fault_injector_node:FaultInjectorNode",
-        {"mode": options.mode, "rig": options.rig, "topics": wanted, "seed": options.seed},
+        {"mode": options.mode, "rig": options.rig, "topics": wanted, "seed": options.seed, "pace": float(options.pace)},
     )
     groups = {
         group: tuple(replace(node, remappings=remappings.get(node.name, ())) for node in nodes)

@@ -48,9 +48,9 @@ JUMPS = {"clock_forward": CLOCK_JUMP_S, "clock_back": -CLOCK_JUMP_S}
 
 
 class FaultInjectorNode(StageNode):
-    """/unfaulted/TOPIC -> TOPIC, for each of ``topics``."""
+    """/unfaulted/TOPIC -> TOPIC, for each of ``topics``; delays and rates are of a world that runs at ``pace``."""
 
-    defaults = {"rig": "", "topics": [""], "seed": 1}  # noqa: RUF012
+    defaults = {"rig": "", "topics": [""], "seed": 1, "pace": 1.0}  # noqa: RUF012
 
     def setup(self) -> None:
         """A way through for each topic."""
@@ -112,7 +112,7 @@ class FaultInjectorNode(StageNode):
             self._out[name].publish(data)
         elif self._stream is not None:
             self._faulted += 1
-            self._publish(self._stream.push(data, time.monotonic()))
+            self._publish(self._stream.push(data, self._now_s()))
         else:
             self._faulted += 1
             self._publish([self._changed(data)])
@@ -129,9 +129,12 @@ class FaultInjectorNode(StageNode):
             message = self._camera.spoil(self._kind, message)
         return bytes(serialize_message(message))
 
+    def _now_s(self) -> float:
+        return time.monotonic() * float(self.value("pace"))
+
     def _publish_due(self) -> None:
         if self._stream is not None:
-            self._publish(self._stream.due(time.monotonic()))
+            self._publish(self._stream.due(self._now_s()))
 
     def _publish(self, data: list[bytes]) -> None:
         for one in data:

@@ -30,9 +30,10 @@ SPEED_S = 0.8
 
 
 class FaultWatch:
-    """A node of its own in ``domain``; ``close`` ends it."""
+    """A node of its own in ``domain``, in which the world runs at ``pace``; ``close`` ends it."""
 
-    def __init__(self, domain: int, gate: str = "safety_gate") -> None:
+    def __init__(self, domain: int, pace: float, gate: str = "safety_gate") -> None:
+        self._pace = pace
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
         self.node = rclpy.create_node(
@@ -78,7 +79,7 @@ class FaultWatch:
     @property
     def now_s(self) -> float:
         """Simulated time, carried on by the wall clock for at most a frame."""
-        return self._stamp_s + min(time.monotonic() - self._stamp_wall_s, 0.1)
+        return self._stamp_s + min((time.monotonic() - self._stamp_wall_s) * self._pace, 0.1)
 
     @property
     def speed(self) -> float:
@@ -121,7 +122,7 @@ class FaultWatch:
     def intrude(self, topic: Topic, make: Callable[[int], Any]) -> Callable[[], None]:
         """Publish on ``topic`` as one more node would, 20 times a second, until the returned function is called."""
         publisher = self._publisher(topic)
-        timer = self.node.create_timer(0.05, lambda: publisher.publish(make(round(self.now_s * 1e9))))
+        timer = self.node.create_timer(0.05 / self._pace, lambda: publisher.publish(make(round(self.now_s * 1e9))))
 
         def end() -> None:
             self.node.destroy_timer(timer)

@@ -61,6 +61,7 @@ class Options:
     of its own, so that one that dies takes no other with it; ``faults`` is a JSON list of topics in which a fault
     injector stands (``autodrive faults``). ``record_topics`` are patterns, separated by commas, of what is recorded
     ("": all of ours), ``record_images`` is "raw" or "jpeg" to record every camera too; ``video`` makes drive.mp4.
+    ``pace``: how fast the world runs in realtime, 1 at wall speed; below that a slow or busy machine keeps up.
     """
 
     system: str = "car"
@@ -91,6 +92,7 @@ class Options:
     rate: float = 0.0
     isolated: bool = False
     faults: str = ""
+    pace: float = 1.0
 
     def to_json(self) -> str:
         """The form in which options travel on a command line."""
@@ -185,6 +187,7 @@ def _recording(o: Options) -> tuple[NodeSpec, ...]:
 
 def _world(o: Options) -> tuple[NodeSpec, ...]:
     world = {"world": o.world or TOWN_WORLD, "town": o.town, "seed": o.seed, "duration_s": float(o.duration_s)}
+    world["pace"] = float(o.pace)
     return (_node(o, "world_bridge", "world_bridge_node:WorldBridgeNode", rig=o.rig, **world),)
 
 
@@ -219,7 +222,7 @@ def _humanoid(o: Options) -> System:
     stages = [node.name for node in (*vision, *thinking, *limbs)]
     envelope = str(ENVELOPES / "humanoid.yaml")
     world = {"world": o.world or HALL_WORLD, "seed": o.seed, "duration_s": float(o.duration_s), "robot": o.robot}
-    world["ends_with_task"] = bool(o.say)
+    world |= {"ends_with_task": bool(o.say), "pace": float(o.pace)}
     groups = {
         SAFETY: (_optimus(o, "safety_gate", "walk_gate_node:WalkGateNode", envelope=envelope, stages=stages),),
         RECORDING: _recording(o),

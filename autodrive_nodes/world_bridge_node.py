@@ -56,7 +56,7 @@ class WorldBridgeNode(WorldHost):
     def first(self) -> None:
         """Publish the first frame."""
         if not self.lockstep:
-            self.every(TICK_S, self._step)
+            self.every(TICK_S / self.value("pace"), self._step)
         self._publish()
 
     def _on_command(self, message: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-from autodrive.errors import AutodriveError
+from autodrive.errors import AutodriveError, ConfigError
 from autodrive.geometry import Pose2
 from autodrive.rig import Camera, load_rig
 from autodrive.sim.world import GroundTruth
@@ -30,13 +31,16 @@ SETTLE_S = 0.5
 class WorldHost(StageNode):
     """Hosts a World: ``world`` is "module:Class" of one that is made by ``make``.
 
-    A subclass publishes the body's own sensors and hears its commands.
+    A subclass publishes the body's own sensors and hears its commands. In realtime ``pace`` is how many of its seconds
+    pass in one of the wall clock.
     """
 
-    defaults = {"world": "", "rig": "", "seed": 1, "duration_s": 60.0}  # noqa: RUF012
+    defaults = {"world": "", "rig": "", "seed": 1, "duration_s": 60.0, "pace": 1.0}  # noqa: RUF012
 
     def setup(self) -> None:
         """Build the world, its image rings and the publishers."""
+        if not 0 < self.value("pace") < math.inf:
+            raise ConfigError(f"pace must be a positive number, got {self.value('pace')}")
         self._rig = load_rig(Path(self.value("rig")))
         module, _, name = self.value("world").partition(":")
         self._world: Any = self.make(getattr(importlib.import_module(module), name))

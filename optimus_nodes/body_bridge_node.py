@@ -67,7 +67,7 @@ class BodyBridgeNode(WorldHost):
     def first(self) -> None:
         """Publish the first tick, which is a frame."""
         if not self.lockstep:
-            self.every(TICK_NS * 1e-9, self._step)
+            self.every(TICK_NS * 1e-9 / self.value("pace"), self._step)
         self._publish()
 
     def _on_command(self, message: JointState) -> None:

@@ -27,6 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--only", default="", metavar="REGEX", help="only the faults whose name matches")
     parser.add_argument("--engine", type=Path, default=DEFAULT_ENGINE, help="manifest of the network to act with")
     parser.add_argument("--out", type=Path, default=Path("out/faults"), help="folder for report.json and logs")
+    parser.add_argument("--pace", type=float, default=1.0, help="of the world; below 1 on a slow or busy machine")
     parser.add_argument("--merge", action="store_true", help="keep what report.json in --out says of other faults")
     parser.add_argument("--list", action="store_true", help="name the faults and end")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page, docs/faults.md")
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from autodrive_nodes.fault_campaign import Campaigner
 
     seeds = _seeds(args.seeds)
+    if not 0 < args.pace <= 1:
+        raise AutodriveError(f"--pace must be above 0 and at most 1, got {args.pace}")
     body = fault_body(args.body)
     whole = load_campaign(args.campaign or FAULTS / f"{args.body}.yaml", args.body, body.targets())
     campaign, order = chosen(whole, args.only), [fault.name for fault in whole.faults]
@@ -52,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
     with tqdm(total=len(campaign.faults) * len(seeds), desc=args.body, disable=None, leave=False) as bar:
         bar.bar_format = BAR
         for seed in seeds:
-            campaigner = Campaigner(body, seed, args.out / args.body / str(seed), args.engine, bar.set_postfix_str)
+            campaigner = Campaigner(
+                body, seed, args.out / args.body / str(seed), args.engine, bar.set_postfix_str, args.pace
+            )
             for outcome in campaigner.run(campaign.faults):
                 outcomes[seed] = merged(outcomes.get(seed, []), [outcome], order)
                 write_json(report, document(args.body, outcomes))
