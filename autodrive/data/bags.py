@@ -8,10 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from autodrive.data.ros1 import Ros1Messages
 from autodrive.errors import InputError
 
 
@@ -74,35 +76,45 @@ class BagReader:
             raise InputError(
                 f"bag {path} cannot be read ({error}); give a rosbag2 folder, .mcap, .db3 or .bag"
             ) from error
+        # what leaves here is always as in ROS 2
+        self._ros1 = None if self._reader.is2 else Ros1Messages(self._reader.typestore)
+        self._types = self._reader.typestore if self._ros1 is None else self._ros1.store
 
     def topics(self) -> tuple[BagTopic, ...]:
         """All topics with their types and message counts, sorted by name."""
-        found = ((c.topic, c.msgtype, c.msgcount) for c in self._reader.connections)
+        found = ((c.topic, self._kind(c.msgtype), c.msgcount) for c in self._reader.connections)
         return tuple(BagTopic(*item) for item in sorted(found))
 
     def serialized(self, topics: Iterable[str] | None = None) -> Iterator[BagBytes]:
         """Yield messages as CDR bytes in order of recording, of the given topics or of all."""
         for connection, stamp_ns, raw in self._raw(self._connections(topics)):
-            data = raw if self._reader.is2 else self._reader.typestore.ros1_to_cdr(raw, connection.msgtype)
-            yield BagBytes(connection.topic, stamp_ns, connection.msgtype, bytes(data))
+            data = self._cdr(connection, stamp_ns, raw)
+            yield BagBytes(connection.topic, stamp_ns, self._kind(connection.msgtype), bytes(data))
 
     def decode(self, item: BagBytes) -> Any:
         """The message in the bytes of ``serialized``; raises InputError for bytes of another type."""
         try:
-            return self._reader.typestore.deserialize_cdr(item.data, item.type)
+            return self._types.deserialize_cdr(item.data, item.type)
         except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
             raise InputError(f"{self.path}: {item.topic} at {item.stamp_ns} ns cannot be decoded: {error}") from error
 
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
         """Yield messages in order of recording, of the given topics or of all."""
         for connection, stamp_ns, raw in self._raw(self._connections(topics)):
-            try:
-                message = self._reader.deserialize(raw, connection.msgtype)
-            except Exception as error:  # whatever a malformed CDR buffer makes the decoder raise
-                raise InputError(
-                    f"{self.path}: {connection.topic} at {stamp_ns} ns cannot be decoded: {error}"
-                ) from error
-            yield BagMessage(connection.topic, stamp_ns, connection.msgtype, message)
+            kind, data = self._kind(connection.msgtype), self._cdr(connection, stamp_ns, raw)
+            message = self.decode(BagBytes(connection.topic, stamp_ns, kind, data))
+            yield BagMessage(connection.topic, stamp_ns, kind, message)
+
+    def _kind(self, kind: str) -> str:
+        return kind if self._ros1 is None else self._ros1.name(kind)
+
+    def _cdr(self, connection: Any, stamp_ns: int, raw: Any) -> Any:
+        if self._ros1 is None:
+            return raw
+        try:
+            return self._ros1.to_cdr(raw, connection.msgtype)
+        except Exception as error:  # whatever malformed bytes make the decoder raise
+            raise InputError(f"{self.path}: {connection.topic} at {stamp_ns} ns cannot be decoded: {error}") from error
 
     def _connections(self, topics: Iterable[str] | None) -> list[Any]:
         wanted = None if topics is None else set(topics)
@@ -130,7 +142,18 @@ class BagReader:
 
 
 def _storage_files(path: Path) -> list[Path]:
-    """The files behind a bag folder; rosbags yields no message of a folder whose metadata is of version 4 or older."""
-    if not path.is_dir():
+    """The files behind a bag folder, unless its metadata says that they, or single messages, are compressed.
+
+    rosbags yields no message of a folder whose metadata is of version 4 or older, but all of its files.
+    """
+    if not path.is_dir() or _is_compressed(path / "metadata.yaml"):
         return [path]
     return sorted([*path.glob("*.mcap"), *path.glob("*.db3")]) or [path]
+
+
+def _is_compressed(metadata: Path) -> bool:
+    if not metadata.is_file():
+        return False
+    document = yaml.safe_load(metadata.read_text())
+    found = document.get("rosbag2_bagfile_information") if isinstance(document, dict) else None
+    return isinstance(found, dict) and str(found.get("compression_mode") or "").lower() in ("file", "message")
