@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from autodrive.data.ros1 import Ros1Messages
 from autodrive.errors import InputError
+from autodrive.yaml_file import read_yaml
 
 
 def typestore(message_directories: Iterable[Path] = ()) -> Typestore:
@@ -154,6 +154,6 @@ def _storage_files(path: Path) -> list[Path]:
 def _is_compressed(metadata: Path) -> bool:
     if not metadata.is_file():
         return False
-    document = yaml.safe_load(metadata.read_text())
+    document = read_yaml(metadata, "metadata", InputError)
     found = document.get("rosbag2_bagfile_information") if isinstance(document, dict) else None
     return isinstance(found, dict) and str(found.get("compression_mode") or "").lower() in ("file", "message")
