@@ -25,7 +25,6 @@ from autodrive_nodes.fault_graph import INJECTOR
 from autodrive_nodes.stage_node import message_type, qos
 from autodrive_nodes.truth import truth_from_json
 
-_NUMBERS = "numbers"
 SPEED_S = 0.8
 
 
@@ -164,7 +163,7 @@ class FaultWatch:
             level = int.from_bytes(status.level, "little")
             if status.name == INJECTOR and level == 0:
                 values = {item.key: int(item.value) for item in status.values}
-                self.effect = values[_NUMBERS] or values["messages"]
+                self.effect = values["numbers" if status.message.startswith(("nan ", "infinite ")) else "messages"]
             if status.level == DiagnosticStatus.ERROR or (level == WARN and status.name.startswith("camera ")):
                 self.said.append(Said(self.now_s, status.name, level, status.message))
                 if "by itself" in status.message:  # a bridge whose gate is silent
