@@ -235,6 +235,13 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], problem: str) -> None:
     assert not outcome.ok and any(problem in text for text in outcome.problems)
 
 
+def test_a_process_that_is_there_again_before_the_body_stands() -> None:
+    killed = Fault("killed", "planning")
+    assert judge(course(fault=killed, samples=drive(99.0)), BOUNDS).ok
+    assert not judge(course(fault=killed, samples=drive(99.0), released_s=None), BOUNDS).ok
+    assert not judge(course(fault=killed, samples=drive(99.0), said=(ALARM,)), BOUNDS).ok
+
+
 def test_a_run_that_must_end_and_one_that_may_go_on() -> None:
     assert judge(course(fault=Fault("killed", "world_bridge", END), ended="it died"), BOUNDS).ok
     absorbed = Fault("duplicated", "/tf", "continue", noticed=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from autodrive.faults.campaign import CONTINUE, END, STOP, Fault
 
 WARN, ERROR = 1, 2  # as in diagnostic_msgs/DiagnosticStatus
+MENDS_ITSELF = ("killed",)
 ORDER = "order"  # who says that the body is to stop: the gate, or a bridge that stops it by itself
 SLACK_S = 0.5  # behind the envelope's timeout, the stop must be ordered
 STRIDE_S = 1.0  # and so much longer than its braking may the body take to stand: jerk limits, the step that it is in
@@ -214,7 +215,9 @@ def _problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
 def _stop_problems(course: Course, outcome: Outcome, bounds: Bounds) -> list[str]:
     most_s = bounds.timeout_s + SLACK_S
     if outcome.standing_s is None:
-        return ["it did not stop"]
+        # a process that is there again soon ends its fault by itself, perhaps before the body stands
+        mended = course.fault.kind in MENDS_ITSELF and outcome.ordered_s is not None and outcome.ordered_s <= most_s
+        return [] if mended and course.released_s is not None else ["it did not stop"]
     found = []
     # a body that was about to stand anyway needs no order
     if outcome.standing_s > most_s and (outcome.ordered_s is None or outcome.ordered_s > most_s):
