@@ -15,7 +15,7 @@ from autodrive.humanoid.robot import load_robot
 from autodrive.sim.hall_judge import judge
 from autodrive.sim.hall_tasks import GOTO, KINDS, HallTask, TaskScene, make_task
 
-LIMIT_FRAMES = 1200
+LIMIT_FRAMES = 1800
 FRAMES_AFTERWARDS = 20
 ENDED = ("done", "failed", "refused", "question", "halted")
 

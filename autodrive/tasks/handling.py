@@ -23,6 +23,7 @@ LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
 LOOK_S = 1.2
 TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
+DOCK_S = 25.0  # who does not come near enough in this time stands against an edge that is not where it was thought
 EDGE_M = 0.17  # from the table's edge to the centre of what is put down
 APART_M = 0.06
 SQUARISH = 1.3  # length over width
@@ -130,6 +131,8 @@ class PickUp:
             self._give_way(view, arms.failed)
         elif self._way.elapsed(view) > WORK_S:
             self._give_way(view, "the hands do not get the box")
+        elif mine and arms is not None and arms.phase == "waiting" and self._way.elapsed(view) > DOCK_S:
+            self._give_way(view, arms.note or "the body does not come near enough")
         elif not mine or (arms is not None and arms.phase in ("raise", "waiting")):
             self._refine(view)
         return self._way.stand(arms.phase if mine and arms is not None else "dock", self._pick())

@@ -94,5 +94,5 @@ HUMANOID = Body(
     runs_table=runs_table,
     summarise=summarise,
     summary=summary,
-    duration_s=120.0,  # a run ends with its task
+    duration_s=180.0,  # a run ends with its task; to fetch something takes a minute or two
 )
