@@ -4,10 +4,11 @@ BIN := .venv/bin
 SOURCES := autodrive autodrive_nodes optimus_nodes launch test tools setup.py
 OUT ?= out
 DEMO_SEED ?= 111
+FUZZ_S ?= 60
 SAY ?= go to the green box
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench evaluate rtx gpu-check clean
+.PHONY: help setup demo test lint format bench evaluate rtx gpu-check fuzz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -45,6 +46,11 @@ rtx: setup  ## build TensorRT-RTX engines of the shipped network, which needs no
 
 gpu-check: setup  ## all that needs a GPU: kernels, runtimes, latency; report in out/gpu (docs/engines.md: what to install)
 	@$(BIN)/python -m autodrive.gpu_check --out $(OUT)/gpu
+
+fuzz: setup  ## every parser of what comes from outside, FUZZ_S=60 seconds each; findings in out/fuzz; TARGETS="rig mcap" narrows it
+	@$(BIN)/pip install --quiet --upgrade --only-binary :all: --target build/fuzz -r requirements-fuzz.txt || \
+	  { echo "make fuzz: no wheel of atheris for this machine (Linux on x86_64 has one); skipped"; exit 0; }; \
+	  PYTHONPATH=build/fuzz tools/fuzz.sh $(BIN)/python $(FUZZ_S) $(OUT)/fuzz $(TARGETS)
 
 clean:  ## remove .venv and everything that was built or recorded
 	rm -rf .venv build install log $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

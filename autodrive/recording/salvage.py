@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backports import zstd
-from lz4.frame import decompress as lz4_decompress  # type: ignore[import-untyped]
+from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from autodrive.errors import InputError
-from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.bag_writer import BagWriter, describe, offered_qos
 
+MAX_CHUNK_BYTES = 2**30  # unpacked: far above what anybody writes, far below what a damaged size may ask for
 MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 _LENGTH, _MESSAGE_HEAD, _CHUNK_HEAD = struct.Struct("<BQ"), struct.Struct("<HIQQ"), struct.Struct("<QQQI")
@@ -48,24 +49,35 @@ class Repaired:
 
 def read_whole(path: Path) -> Iterator[tuple[Channel, int, bytes]]:
     """Channel, time of recording and bytes of every message up to the first damage; raises InputError for no MCAP."""
-    schemas: dict[int, tuple[str, str]] = {}
-    channels: dict[int, Channel] = {}
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path} is no MCAP file")
-        for code, body in _records(file):
-            if code == _SCHEMA:
-                (number,) = struct.unpack_from("<H", body)
-                name, encoding, text = _strings(body, 2, 3)
-                schemas[number] = (name, text if encoding == "ros2msg" else "")
-            elif code == _CHANNEL:
-                number, schema = struct.unpack_from("<HH", body)
-                (topic,) = _strings(body, 4, 1)
-                latched = b"transient_local" in body or b"durability: 1\n" in body
-                channels[number] = Channel(topic, *schemas[schema], latched)
-            elif code == _MESSAGE:
-                number, _, stamp_ns, _ = _MESSAGE_HEAD.unpack_from(body)
-                yield channels[number], stamp_ns, body[_MESSAGE_HEAD.size :]
+        try:
+            yield from _messages(_records(file, path.stat().st_size))
+        except (
+            struct.error,
+            KeyError,
+            UnicodeDecodeError,
+        ):  # a record that is not what its name says: no more is whole
+            return
+
+
+def _messages(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[Channel, int, bytes]]:
+    schemas: dict[int, tuple[str, str]] = {}
+    channels: dict[int, Channel] = {}
+    for code, body in records:
+        if code == _SCHEMA:
+            (number,) = struct.unpack_from("<H", body)
+            name, encoding, text = _strings(body, 2, 3)
+            schemas[number] = (name, text if encoding == "ros2msg" else "")
+        elif code == _CHANNEL:
+            number, schema = struct.unpack_from("<HH", body)
+            (topic,) = _strings(body, 4, 1)
+            latched = b"transient_local" in body or b"durability: 1\n" in body
+            channels[number] = Channel(topic, *schemas[schema], latched)
+        elif code == _MESSAGE:
+            number, _, stamp_ns, _ = _MESSAGE_HEAD.unpack_from(body)
+            yield channels[number], stamp_ns, body[_MESSAGE_HEAD.size :]
 
 
 def repair(bag: Path) -> Repaired:
@@ -83,14 +95,17 @@ def repair(bag: Path) -> Repaired:
     latched = {c.topic for c in channels.values() if c.latched}
     fresh = bag.with_name(f".{bag.name}.repaired") / bag.name
     stamps: list[int] = []
-    with BagWriter(fresh, topics, _typestore(channels.values()), latched=latched) as writer:
-        for file in files:
-            for channel, stamp_ns, data in read_whole(file):
-                writer.write(channel.topic, stamp_ns, data)
-                stamps.append(stamp_ns)
-    shutil.rmtree(bag)
-    fresh.rename(bag)
-    fresh.parent.rmdir()
+    store = _typestore(bag, channels.values())
+    try:
+        with BagWriter(fresh, topics, store, latched=latched) as writer:
+            for file in files:
+                for channel, stamp_ns, data in read_whole(file):
+                    writer.write(channel.topic, stamp_ns, data)
+                    stamps.append(stamp_ns)
+        shutil.rmtree(bag)
+        fresh.rename(bag)
+    finally:
+        shutil.rmtree(fresh.parent, ignore_errors=True)
     return Repaired(len(stamps), len(topics), min(stamps), max(stamps))
 
 
@@ -99,24 +114,29 @@ def _file_number(path: Path) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 0, path.name)
 
 
-def _typestore(channels: Iterable[Channel]) -> Typestore:
+def _typestore(bag: Path, channels: Iterable[Channel]) -> Typestore:
     store = get_typestore(Stores.ROS2_KILTED)
     for channel in channels:
-        if channel.definition:
-            found = get_types_from_msg(channel.definition, channel.type)
-            store.register({name: d for name, d in found.items() if name not in store.fielddefs})
+        try:
+            if channel.definition:
+                found = get_types_from_msg(channel.definition, channel.type)
+                store.register({name: d for name, d in found.items() if name not in store.fielddefs})
+            describe(channel.topic, channel.type, store, offered_qos(channel.latched))
+        except Exception as error:  # of a damaged definition whatever rosbags raises
+            where = f"bag {bag}: the definition of {channel.type} on {channel.topic}"
+            raise InputError(f"{where} cannot be read ({error!r}); it was left as it is") from error
     return store
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
     """Records in and outside of chunks, until the data ends or something is not whole."""
     while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
         code, length = _LENGTH.unpack(head)
         if code == _DATA_END:
             return
-        body = file.read(length)
-        if len(body) < length:
+        if length > size - file.tell():  # before memory is asked for a length that is damaged
             return
+        body = file.read(length)
         if code != _CHUNK:
             yield code, body
             continue
@@ -134,10 +154,15 @@ def _unpacked(body: bytes) -> bytes | None:
     """The records of a chunk; None for one that is damaged."""
     _, _, size, checksum = _CHUNK_HEAD.unpack_from(body)
     (compression,) = _strings(body, _CHUNK_HEAD.size, 1)
-    at = _CHUNK_HEAD.size + 4 + len(compression) + 8
+    packed = body[_CHUNK_HEAD.size + 4 + len(compression.encode()) + 8 :]
+    if size > MAX_CHUNK_BYTES or compression not in ("", "zstd", "lz4"):
+        return None
     try:
-        data = {"": bytes, "zstd": zstd.decompress, "lz4": lz4_decompress}[compression](body[at:])
-    except (KeyError, zstd.ZstdError, RuntimeError):
+        if compression == "zstd":
+            data = zstd.ZstdDecompressor().decompress(packed, size + 1)
+        else:
+            data = LZ4FrameDecompressor().decompress(packed, size + 1) if compression == "lz4" else packed
+    except (zstd.ZstdError, RuntimeError):
         return None
     whole = len(data) == size and (not checksum or crc32(data) == checksum)
     return data if whole else None

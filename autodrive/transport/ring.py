@@ -245,12 +245,12 @@ def _map(segment: str) -> _Segment:
         status = os.fstat(handle)
         if status.st_uid != os.getuid():
             raise InputError(f"shared-memory segment {segment} belongs to another user; refused")
+        if status.st_size < _HEADER_BYTES:  # a writer that is just making it, or none of ours
+            raise InputError(f"shared-memory segment {segment} is damaged")
         memory = mmap.mmap(handle, status.st_size, prot=mmap.PROT_READ)
     finally:
         os.close(handle)
-    magic, slots, slot_bytes, generation = (
-        _HEADER.unpack_from(memory) if len(memory) >= _HEADER_BYTES else (b"", 0, 0, 0)
-    )
+    magic, slots, slot_bytes, generation = _HEADER.unpack_from(memory)
     if magic != _MAGIC or len(memory) != _HEADER_BYTES + slots * _stride(slot_bytes):
         raise InputError(f"shared-memory segment {segment} is damaged")
     return _Segment(memory, slots, slot_bytes, generation, _sequences(memory, slots, slot_bytes))
