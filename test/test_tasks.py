@@ -320,6 +320,18 @@ def test_a_track_that_goes_over_to_something_else_does_not_take_a_thing_along() 
     assert [(o.track_id == 2, round(o.y, 2)) for o in memory.objects()] == [(True, -0.2), (False, 0.4)]
 
 
+@pytest.mark.parametrize(("colour", "reunited"), [("red", True), ("blue", False)])
+def test_a_box_that_is_worked_with_and_lost_is_the_one_of_its_colour_beside_it(colour: str, reunited: bool) -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [BOX], {2: Colour("red", 1.0)})
+    moved = replace(BOX, track_id=77, y=BOX.y + 0.6)
+    for k in range(8, 40):
+        memory.update(k * 0.1, Pose2(0, 0, 0), [moved], {77: Colour(colour, 1.0)}, keep=frozenset({2}))
+    found = memory.find(2)
+    assert found is not None and (abs(found.y - moved.y) < 0.01) == reunited
+    assert len(memory.objects()) == (1 if reunited else 2)
+
+
 def test_a_glimpse_of_a_box_as_large_as_its_table_is_outvoted() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX])

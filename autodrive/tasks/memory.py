@@ -27,6 +27,7 @@ SAME_PERSON_M = 1.2
 PERSON_FORGOTTEN_S = 3.0
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 CERTAIN_WITHIN_M = (1.0, 4.0)
+MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
@@ -127,12 +128,15 @@ class SceneMemory:
                 if colour.outline is not None and same and known.track.label == ObjectClass.BOX:
                     known.fit.add(colour.outline, body)
                     self._measure(known)
+        for item in keep - shown:
+            self._reunite(item, now_s, body, shown - keep)
         self._forget(now_s, elapsed, body, shown, keep)
 
     def carry(self, item: int, pose: Pose2, z: float) -> None:
         """Note that something moves along with the body."""
         if (known := self._known.get(item)) is not None:
             known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
+            known.seen_s = known.seen_s if self._now_s is None else self._now_s
             known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
 
     def _measure(self, known: _Known) -> None:
@@ -211,6 +215,28 @@ class SceneMemory:
             return track.track_id
         self._next_spare += 1
         return self._next_spare
+
+    def _reunite(self, item: int, now_s: float, body: Pose2, shown: set[int]) -> None:
+        """Where a box that is worked with is not seen any more but one of its colour is near there, it is that one.
+
+        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id.
+        """
+        lost = self._known.get(item)
+        if lost is None or lost.track.label != ObjectClass.BOX or now_s - lost.seen_s < MISSING_S:
+            return
+        near, far = CERTAIN_WITHIN_M
+        place = lost.place()[:2]
+        if not near < math.dist(place, (body.x, body.y)) < far:
+            return
+        alike = [
+            (math.dist(self._known[other].place()[:2], place), other)
+            for other in shown & self._known.keys()
+            if self._known[other].track.label == ObjectClass.BOX and self._known[other].colour()[0] == lost.colour()[0]
+        ]
+        distance, other = min(alike, default=(math.inf, -1))
+        if distance < REUNITED_M:
+            self._known[item] = self._known.pop(other)
+            self._id_of_track = {t: item if i == other else i for t, i in self._id_of_track.items()}
 
     def _forget(self, now_s: float, elapsed: float, body: Pose2, shown: set[int], keep: frozenset[int]) -> None:
         near, far = CERTAIN_WITHIN_M
