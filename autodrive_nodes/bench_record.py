@@ -14,7 +14,8 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from sensor_msgs.msg import CompressedImage
 from autodrive.data.bags import BagBytes, BagReader
 from autodrive.errors import EnvironmentProblem
 from autodrive.recording.frames import Frame, gather
+from autodrive.recording.salvage import repair
 from autodrive.rig import Rig, load_rig
 from autodrive.transport.ring import RingWriter
 from autodrive_nodes import contracts, messages
@@ -128,23 +130,80 @@ def _cpu_s() -> float:
 
 def _play(load: Load, domain: int) -> tuple[Counter[str], float]:
     """What was sent by topic, and the rate reached [Hz]."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
-    node = rclpy.create_node("load", context=context, enable_rosout=False, start_parameter_services=False)
-    rig, frames = load_rig(load.rig), _frames()
-    rings = {c.name: RingWriter(f"load_{c.name}", c.width * c.height * 3) for c in rig.cameras}
-    try:
-        player = _Player(node, rig, rings, frames)
-        player.wait()
+    with _playing(load, domain) as player:
         count, began = round(load.seconds * load.rate), time.monotonic()
         for k in range(count):
             time.sleep(max(began + k / load.rate - time.monotonic(), 0.0))
             player.play(k)
         return player.sent, count / (time.monotonic() - began)
+
+
+@contextmanager
+def _playing(load: Load, domain: int) -> Iterator[_Player]:
+    """A player whom a recorder hears already."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("load", context=context, enable_rosout=False, start_parameter_services=False)
+    rig = load_rig(load.rig)
+    rings = {c.name: RingWriter(f"load_{c.name}", c.width * c.height * 3) for c in rig.cameras}
+    try:
+        player = _Player(node, rig, rings, _frames())
+        player.wait()
+        yield player
     finally:
         for ring in rings.values():
             ring.close()
+        node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def measure_kills(rig: Path, times: int, rate: float = 10.0) -> dict[str, float]:
+    """How much is lost of what was sent to a recorder that is killed (SIGKILL) at random moments, after a repair."""
+    random, lost_s, kept = np.random.default_rng(0), [], 0
+    for _ in range(times):
+        load = Load(rig, rate, float(random.uniform(1.0, 4.0)))
+        with tempfile.TemporaryDirectory() as out:
+            last_ns = _kill_while_recording(load, out)
+            found = repair(Path(out) / "bag")
+            with BagReader(Path(out) / "bag") as bag:
+                kept += sum(1 for _ in bag.serialized())
+            lost_s.append((last_ns - found.last_ns) * 1e-9)
+    return {
+        "times killed": times,
+        "bags readable after repair": len(lost_s),
+        "messages kept": kept,
+        "lost at most, s": max(lost_s),
+        "lost, median, s": statistics.median(lost_s),
+    }
+
+
+def _kill_while_recording(load: Load, out: str) -> int:
+    """The stamp of the last frame that was sent before the kill [ns of the load's clock, which runs by the wall]."""
+    context = multiprocessing.get_context("spawn")
+    domain, lock = claim_domain()
+    up, done, results = context.Event(), context.Event(), context.SimpleQueue()
+    with lock:
+        recorder = context.Process(target=_record, args=(load, domain, out, up, done, results), daemon=True)
+        recorder.start()
+        try:
+            if not up.wait(START_S):
+                raise EnvironmentProblem("recorder benchmark: the recorder did not come up")
+            with _playing(load, domain) as player:
+                k, began = -1, time.monotonic()
+                while time.monotonic() - began < load.seconds:
+                    k += 1
+                    player.play(k)
+                    time.sleep(max(began + (k + 1) / load.rate - time.monotonic(), 0.0))
+                recorder.kill()
+                recorder.join()
+        finally:
+            recorder.kill()
+    return stamp_of_frame(k)
+
+
+def stamp_of_frame(k: int) -> int:
+    """Of frame ``k`` of the load [ns]."""
+    return (k + 1) * 100_000_000
 
 
 def _frames() -> list[Frame]:
@@ -184,7 +243,7 @@ class _Player:
         time.sleep(0.5)
 
     def play(self, k: int) -> None:
-        stamp_ns = (k + 1) * 100_000_000
+        stamp_ns = stamp_of_frame(k)
         self._clock.publish(Clock(clock=messages.to_time(stamp_ns)))
         self.sent[contracts.CLOCK.name] += 1
         for name, publisher in self._cameras.items():

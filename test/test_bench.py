@@ -40,6 +40,12 @@ def test_a_recorder_under_load_loses_nothing(tmp_path: Path) -> None:
     assert found["recorder's CPU, s per s"] > 0 and found["on disk, MB/s"] > 0
 
 
+def test_of_a_killed_recorder_at_most_a_second_is_lost(tmp_path: Path) -> None:
+    found = bench_record.measure_kills(bench_record.scaled_rig(tmp_path, (160, 100)), times=2)
+    assert found["bags readable after repair"] == 2 and found["messages kept"] > 100
+    assert found["lost at most, s"] <= 1.0
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -243,18 +243,18 @@ def test_what_a_failing_disk_takes_with_it_is_counted(tmp_path: Path, monkeypatc
     bag = BagWriter(tmp_path / "bag", [("/a", KIND)], STORE)
     bag.write("/a", 1, cdr("safe"))
     bag.flush()
-    go = threading.Event()
-    monkeypatch.setattr(bag_writer, "_flush", lambda storage: go.wait(20) and _no_space())
+    monkeypatch.setattr(bag_writer, "_flush", _no_space)
     spool = Spool(lambda: bag, head=[("/a", 2, cdr("written, not on the disk"))])
-    go.set()
-    spool.close()
+    deadline = time.monotonic() + 20
+    while not spool.done and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert "No space" in spool.problem and spool.lost == {"/a": 1}
     monkeypatch.undo()
     repair(tmp_path / "bag")
     assert texts(tmp_path / "bag") == ["safe"]
 
 
-def _no_space() -> None:
+def _no_space(storage: object) -> None:
     raise OSError(28, "No space left on device")
 
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import math
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
@@ -17,14 +17,15 @@ from autodrive.errors import EnvironmentProblem
 from autodrive.recording.bag_writer import BagWriter
 
 BUDGET_BYTES = 256 * 1024**2  # four seconds of eight raw cameras 640x400 at 10 Hz
-FLUSH_S = 0.5  # a killed recorder loses at most this and what was waiting
-NICENESS = 5  # of the thread that compresses: those who drive go first, but it is not starved
+FLUSH_S = 0.4  # a killed recorder loses at most this and what was waiting
+WAKE_S = 0.1
+WAKE_BYTES = 4 * 1024**2  # so much is written at once: what waits is what a kill loses
 
 Message = tuple[str, int, bytes]  # topic, time of recording [ns], CDR
 
 
 class Spool:
-    """Writes the bag that ``open_bag`` begins, on a thread of its own; flushes it twice a second, and closes it.
+    """Writes the bag that ``open_bag`` begins, on a thread of its own; flushes and closes it.
 
     ``head`` is written first. It is in memory anyway and so does not count against the budget, which is only for what
     comes later.
@@ -63,6 +64,8 @@ class Spool:
                 return
             self._waiting.append((topic, stamp_ns, data))
             self._bytes += len(data)
+            if self._bytes > WAKE_BYTES:
+                self._change.notify()
 
     def end(self) -> None:
         """Take nothing more; what waits is written and the bag finished meanwhile."""
@@ -76,8 +79,6 @@ class Spool:
         self._thread.join()
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         bag: BagWriter | None = None
         try:
             bag = self._open_bag()
@@ -89,27 +90,32 @@ class Spool:
             raise
 
     def _write(self, bag: BagWriter) -> None:
+        flushed = time.monotonic()
         while not self._ending:
-            self._drain(bag)
-            bag.flush()
+            self._drain(bag, most=WAKE_BYTES)  # what is with the kernel survives a kill, if not a power cut
+            if time.monotonic() - flushed >= FLUSH_S:
+                bag.flush()
+                flushed = time.monotonic()
             with self._change:
-                self._change.wait_for(lambda: self._ending, FLUSH_S)
+                self._change.wait_for(lambda: self._ending or self._bytes > WAKE_BYTES, WAKE_S)
         self._drain(bag)
         bag.close()
 
-    def _drain(self, bag: BagWriter) -> None:
+    def _drain(self, bag: BagWriter, most: float = math.inf) -> None:
+        """Write the head and what waits, or ``most`` bytes of that."""
         while self._head:
             self._declare(bag)
             topic, stamp_ns, data = self._head[0]
             bag.write(topic, stamp_ns, data)
             self._head.popleft()
-        while self._waiting:
+        while self._waiting and most > 0:
             self._declare(bag)
             topic, stamp_ns, data = self._waiting[0]
             bag.write(topic, stamp_ns, data)
             with self._change:  # only now: what is being written still takes memory
                 self._waiting.popleft()
                 self._bytes -= len(data)
+            most -= len(data)
 
     def _declare(self, bag: BagWriter) -> None:
         while self._declared:

@@ -30,13 +30,17 @@ def add_parser(subparsers: Any) -> None:
     record.add_argument("--seconds", type=float, default=20.0, help="of the load (20)")
     record.add_argument("--drive", type=float, default=45.0, help="simulated seconds of a drive, 0 for none (45)")
     record.set_defaults(run=run_record)
+    kill = parts.add_parser("kill", help="a recorder killed at random moments: what is lost after a repair")
+    kill.add_argument("--times", type=int, default=20, help="(20)")
+    kill.set_defaults(run=run_kill)
     everything = parts.add_parser("all", help="every benchmark, some ten minutes, into one page")
     everything.add_argument("--page", type=Path, default=Path("docs/performance.md"), help="(docs/performance.md)")
     everything.set_defaults(run=run_all)
     for part in (preprocess, transport):
         part.add_argument("--size", type=int, nargs=2, default=(1280, 960), metavar=("W", "H"), help="(1280 960)")
     record.add_argument("--size", type=int, nargs=2, default=(640, 400), metavar=("W", "H"), help="(640 400)")
-    for part in (preprocess, transport, record):
+    kill.add_argument("--size", type=int, nargs=2, default=(640, 400), metavar=("W", "H"), help="(640 400)")
+    for part in (preprocess, transport, record, kill):
         part.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -78,6 +82,16 @@ def run_record(args: argparse.Namespace) -> int:
             result["drive"] = measure_loop(rig, args.drive)
     lines = [f"  {part:<6} {key:<26} {value:10.4g}" for part, found in result.items() for key, value in found.items()]
     return _print(args.json, result, lines)
+
+
+def run_kill(args: argparse.Namespace) -> int:
+    """Print what is lost of eight raw cameras and a car's topics when the recorder is killed."""
+    from autodrive_nodes.bench_record import measure_kills, scaled_rig
+
+    _check(args.size, times=args.times)
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure_kills(scaled_rig(Path(folder), (args.size[0], args.size[1])), args.times)
+    return _print(args.json, result, [f"  {key:<28} {value:10.4g}" for key, value in result.items()])
 
 
 def run_all(args: argparse.Namespace) -> int:
