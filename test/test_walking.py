@@ -17,7 +17,7 @@ from autodrive.forecast import forecast
 from autodrive.geometry import Pose2, wrap_angle
 from autodrive.planning.goal_planner import GoalPlanner
 from autodrive.planning.manoeuvres import ManoeuvreLimits, stand, step_to, turn
-from autodrive.scene import DetectedObject, EgoState, ObjectClass, Trajectory
+from autodrive.scene import DetectedObject, EgoState, ObjectClass, TrackedObject, Trajectory
 from autodrive.sim.hall import Block, Hall
 
 LIMITS = ManoeuvreLimits()
@@ -104,6 +104,18 @@ def test_stands_when_boxed_in_and_says_why() -> None:
 
 
 RING = ((1, 0, math.pi / 2), (-1, 0, math.pi / 2), (0, 1, 0.0), (0, -1, 0.0))
+
+
+def test_a_goal_without_room_for_the_last_steps_is_faced_from_beside_it() -> None:
+    goal, planner = Pose2(-0.3, 0.0, math.pi), GoalPlanner()
+    size = {"length": 0.3, "width": 0.6, "height": 0.8, "vx": 0.0, "vy": 0.0, "yaw_rate": 0.0, "age_s": 5.0}
+    tracks = [TrackedObject(k, ObjectClass.BARRIER, 0.9, x, 0.0, 0.4, 0.0, **size) for k, x in ((1, -0.5), (2, 0.55))]
+    for k in range(8):
+        state = ego(pose=Pose2(0.0, 0.0, 0.0), stamp_ns=(10 + k) * 10**8)
+        plan = planner.plan(state, forecast(tuple(tracks), state, None, None), None, goal)
+    assert plan.reason == "turn beside the goal"
+    facing = replace(state, pose=Pose2(0.0, 0.0, math.pi), stamp_ns=2 * 10**9)
+    assert planner.plan(facing, forecast(tuple(tracks), facing, None, None), None, goal).speed.max() < 0.05
 
 
 def test_lets_somebody_pass_in_a_doorway() -> None:

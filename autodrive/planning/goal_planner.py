@@ -219,7 +219,7 @@ class GoalPlanner:
         route = self.route
         assert route is not None
         if not route.found:
-            return stand(ego, route.reason)
+            return self._turn_beside(ego, end) or stand(ego, route.reason)
         heading = self._heading_of_route(ego)
         error = abs(wrap_angle(heading - ego.pose.yaw))
         self._turning = error > (config.ahead_rad if self._turning else config.behind_rad)
@@ -233,6 +233,13 @@ class GoalPlanner:
             return plan
         self._blocked_ns = ego.stamp_ns if self._blocked_ns is None else self._blocked_ns
         return self._squeeze(ego, forecasts, floor) or plan
+
+    def _turn_beside(self, ego: EgoState, end: Pose2) -> Trajectory | None:
+        """Where the last steps have no room, the body at least faces as it shall: then the end may be near enough."""
+        away = abs(wrap_angle(end.yaw - ego.pose.yaw)) > self.config.left_rad
+        if not away or _distance(ego.pose, end) > self.config.step_reach_m:
+            return None
+        return turn(ego, end.yaw, self._limits, "turn beside the goal")
 
     def _squeeze(self, ego: EgoState, forecasts: tuple[Forecast, ...], floor: Floor) -> Trajectory | None:
         """Where the planner finds no room for a walking body, and the floor has it: a few steps along the route."""
