@@ -5,6 +5,7 @@ A target returns, or raises the project's own error, for any bytes at all; whate
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -105,12 +106,15 @@ def read_descriptor(data: bytes) -> None:
 def read_segment(data: bytes) -> None:
     """A segment that holds the bytes, and the image of a descriptor that means its first slot."""
     name = f"{PREFIX}-{os.getuid()}-{os.getpid()}-fuzz"
-    (SHM / name).write_bytes(data)
-    try:
-        generation = int.from_bytes(data[16:24].ljust(8, b"\0"), "little")
-        _view(Descriptor(name, 0, 2, generation, 4, 8, 3))
-    finally:
-        (SHM / name).unlink()
+    with (SHM / name).open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # or runs that start beside this one take it for a dead writer's
+        file.write(data)
+        file.flush()
+        try:
+            generation = int.from_bytes(data[16:24].ljust(8, b"\0"), "little")
+            _view(Descriptor(name, 0, 2, generation, 4, 8, 3))
+        finally:
+            (SHM / name).unlink()
 
 
 def _view(descriptor: Descriptor) -> None:
