@@ -20,6 +20,7 @@ from autodrive.yaml_file import read_yaml
 
 NETWORK_WIDTH = 320
 NETWORK_HEIGHT = 128
+LARGEST = 1e9  # of any number in a rig: whatever is larger is a mistake, and may overflow the network's float32
 
 # base_link axes (x forward, y left, z up) -> optical axes (x right, y down, z forward), REP-103
 OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
@@ -218,7 +219,7 @@ def _mapping(
 
 def _vector(value: Any, size: int, where: str) -> list[float]:
     ok = isinstance(value, list) and len(value) == size
-    ok = ok and all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+    ok = ok and all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= LARGEST for v in value)
     if not ok:
-        raise ConfigError(f"{where}: expected {size} finite numbers, got {value!r}")
+        raise ConfigError(f"{where}: expected {size} finite numbers up to {LARGEST:g}, got {value!r}")
     return [float(v) for v in value]

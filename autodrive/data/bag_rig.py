@@ -109,7 +109,10 @@ def _chain(frame: str, base: str, edges: dict[str, tuple[str, NDArray[np.float64
                 f"{topic}: /tf_static has no way from {base!r} to {seen[0]!r} (it ends at {frame!r}); "
                 "name the vehicle's frame with --base-frame"
             )
-        frame, matrix = edges[frame]
+        child = frame
+        frame, matrix = edges[child]
+        if not np.isfinite(matrix).all():
+            raise InputError(f"{topic}: the transform of {child!r} in /tf_static is not finite or has no rotation")
         if frame in seen:
             raise InputError(f"{topic}: /tf_static has a loop through {frame!r}")
         seen.append(frame)
@@ -118,8 +121,13 @@ def _chain(frame: str, base: str, edges: dict[str, tuple[str, NDArray[np.float64
 
 
 def _matrix(transform: Any) -> NDArray[np.float64]:
+    """A transform (4, 4); NaN for one that is none, which harms only those who need it."""
     q, t = transform.rotation, transform.translation
+    quaternion = np.array([q.x, q.y, q.z, q.w])
+    length = float(np.linalg.norm(quaternion)) if np.isfinite(quaternion).all() else 0.0
+    if not 0.5 < length < 2.0:  # a unit quaternion, rounded by whoever wrote it
+        return np.full((4, 4), np.nan)
     matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
+    matrix[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
     matrix[:3, 3] = [t.x, t.y, t.z]
     return matrix
