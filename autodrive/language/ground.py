@@ -340,7 +340,7 @@ class Grounder:
     ) -> tuple[Place, Talk]:
         """Where a thing is brought to; "it" in the place is what it was ``before``, afterwards it is the thing."""
         self._check_drop(where)
-        place, then = self._place(where, replace(talk, it=before))
+        place, then = self._place(where, replace(talk, it=before, moved=item.track_id))
         if item.track_id in place.targets:
             raise Refused(f"I cannot bring the {name(item)} to itself", Cause.IMPOSSIBLE)
         base = self._furniture(place)
@@ -348,7 +348,7 @@ class Grounder:
             raise Refused(f"the {name(item)} is on the {NAMES[base.label][0]} already", Cause.IMPOSSIBLE)
         if place.relation == Relation.ON and place.targets and self._furniture(place) is None:
             raise Refused("I put things only on tables and shelves", Cause.IMPOSSIBLE)
-        return place, replace(then, it=(item.track_id,), label=item.label)
+        return place, replace(then, it=(item.track_id,), moved=None, label=item.label)
 
     def _check_drop(self, where: PlacePhrase) -> None:
         if where.anchors[0].word == "floor":

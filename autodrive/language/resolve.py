@@ -40,12 +40,16 @@ class Doubt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What has been said so far: what pronouns mean, what is held after the steps so far, what was decided before."""
+    """What has been said so far: what pronouns mean, what is held after the steps so far, what was decided before.
+
+    ``moved`` is what a place is looked up for: "the other table" is none that this stands on.
+    """
 
     it: tuple[int, ...] = ()
     person: int | None = None
     there: Place | None = None
     held: int | None = None
+    moved: int | None = None
     label: ObjectClass | None = None
     answers: Mapping[Span, tuple[int, ...]] = field(default_factory=dict)
     mentions: tuple[Mention, ...] = ()
@@ -122,7 +126,10 @@ class Resolver:
         if phrase.elliptic and phrase.label is None and self._talk.label is not None:
             objects = [item for item in objects if item.label == self._talk.label]
         if phrase.other:
-            objects = [item for item in objects if item.track_id not in self._talk.it]
+            moved = None if self._talk.moved is None else self._scene.find(self._talk.moved)
+            below = None if moved is None else spatial.support(self._scene, moved)
+            gone = {*self._talk.it, *(item.track_id for item in (moved, below) if item is not None)}
+            objects = [item for item in objects if item.track_id not in gone]
         if phrase.demonstrative:
             meant = [i for i in objects if i.track_id in self._talk.it and phrase.label in (None, i.label)]
             objects = meant or objects
