@@ -75,9 +75,9 @@ def test_a_target_stands_its_seeds_and_spoilt_ones(name: str, targets: dict[str,
     for seed in seeds:
         target.run(seed)
     for _ in range(10 if name in SLOW else 40):
-        began, data = time.monotonic(), spoilt(noise, noise.choice(seeds))
+        began, data = time.process_time(), spoilt(noise, noise.choice(seeds))
         target.run(data)
-        assert time.monotonic() - began < 10.0, data.hex()
+        assert time.process_time() - began < 10.0, data.hex()
 
 
 def test_without_atheris_it_says_what_to_do() -> None:

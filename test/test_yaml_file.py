@@ -45,12 +45,12 @@ def read(folder: Path, content: str | bytes) -> object:
     ],
 )
 def test_what_is_no_plain_document_is_refused_quickly(tmp_path: Path, content: str | bytes, complaint: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, content)
     assert str(caught.value).startswith(f"rig file {tmp_path / 'mine.yaml'} is not valid YAML: ")
     assert complaint in str(caught.value)
-    assert time.monotonic() - began < 5.0
+    assert time.process_time() - began < 5.0
 
 
 def test_merged_mappings_and_aliases_that_stay_small_are_read(tmp_path: Path) -> None:
