@@ -61,7 +61,6 @@ def trends(samples: Sequence[Sample]) -> list[Trend]:
 
 
 def _first_and_last(points: np.ndarray) -> tuple[float, float]:
-    t, values = points[:, 0], points[:, 1]
-    begin = t[0] + WARM_UP * (t[-1] - t[0])
-    part = SHARE * (t[-1] - begin)
-    return float(np.median(values[(t >= begin) & (t <= begin + part)])), float(np.median(values[t >= t[-1] - part]))
+    judged = points[points[:, 0] >= points[0, 0] + WARM_UP * (points[-1, 0] - points[0, 0]), 1]
+    part = max(1, round(SHARE * len(judged)))
+    return float(np.median(judged[:part])), float(np.median(judged[-part:]))
