@@ -43,3 +43,8 @@ def test_a_short_run_samples_every_process_and_writes_table_and_picture(
     assert "descriptors" in said and str(tmp_path) in said
     assert status == int(any(trend["too_much"] for trend in document["trends"]))
     assert (tmp_path / "soak.png").stat().st_size > 10_000 and (tmp_path / "bag" / "metadata.yaml").exists()
+
+
+def test_few_samples_have_a_first_and_a_last_part_too() -> None:
+    (trend,) = trends(run_of([100.0, 101.0, 120.0]))
+    assert (trend.first, trend.last) == (101.0, 120.0)
