@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import mujoco
@@ -49,6 +50,16 @@ def test_it_stands_where_it_is(name: str) -> None:
     here = sim.body.pose
     assert math.hypot(here.x - 1.0, here.y + 2.0) < 0.05
     assert abs(here.yaw - 0.8) < 0.08
+
+
+def test_a_command_that_flickers_carries_it_no_further_sideways_than_a_steady_one(g1: Robot) -> None:
+    def sideways(stands: Callable[[int], bool]) -> float:
+        sim = BodySim(g1)
+        for tick in range(250):
+            sim.step(STAND if stands(tick // 5) else (0.15, 0.0, 0.0))
+        return sim.body.pose.y
+
+    assert sideways(lambda frame: frame % 9 == 8) == pytest.approx(sideways(lambda _: False), abs=0.06)
 
 
 @pytest.mark.parametrize("name", ["g1", "t1"])
