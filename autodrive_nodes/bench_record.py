@@ -28,7 +28,6 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage
 
 from autodrive.data.bags import BagBytes, BagReader
 from autodrive.errors import EnvironmentProblem
@@ -248,8 +247,7 @@ class _Player:
         self.sent[contracts.CLOCK.name] += 1
         for name, publisher in self._cameras.items():
             descriptor = self._rings[name].write(self._images[k % DIFFERENT])
-            header = messages.header(stamp_ns, f"camera/{name}_optical")
-            publisher.publish(CompressedImage(header=header, format="shm", data=descriptor.pack()))
+            publisher.publish(messages.to_shared_image(stamp_ns, f"camera/{name}_optical", descriptor))
             self.sent[contracts.IMAGE.name.format(camera=name)] += 1
         for item in self._frames[k % len(self._frames)].inputs:
             self._say(item)

@@ -7,9 +7,7 @@ import queue
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
 from autodrive.camera.feed import CameraFeed
@@ -110,8 +108,7 @@ class CamerasNode(StageNode):
             self._complain(name, f"camera {name!r} ({self._chosen.sources[name]}): image is {size}")
             return
         descriptor = self._rings[name].write(frame.image)
-        header: Any = messages.header(frame.stamp_ns, camera.frame_id)
-        self._shm[name].publish(CompressedImage(header=header, format="shm", data=descriptor.pack()))
+        self._shm[name].publish(messages.to_shared_image(frame.stamp_ns, camera.frame_id, descriptor))
         if self._plain[name].get_subscription_count():
             self._plain[name].publish(messages.to_image(frame.stamp_ns, camera, frame.image))
         self._sent[name] += 1

@@ -46,5 +46,5 @@ class ImagePlayer:
             name = item.topic.removesuffix("/image_raw").rpartition("/")[2]
             self._rings[item.topic] = RingWriter(f"replay_{name}", image.nbytes)
         descriptor = self._rings[item.topic].write(image)
-        header = messages.header(messages.stamp_ns(message.header.stamp), message.header.frame_id)
-        return CompressedImage(header=header, format="shm", data=descriptor.pack())
+        stamp_ns = messages.stamp_ns(message.header.stamp)
+        return messages.to_shared_image(stamp_ns, message.header.frame_id, descriptor)

@@ -18,12 +18,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from autodrive.errors import InputError
 from autodrive.geometry import Pose2
 from autodrive.rig import Camera
 from autodrive.scene import Command, EgoState, GridExtent, GroundClass, GroundGrid, GroundMarkings, Route, Trajectory
+from autodrive.transport.ring import Descriptor
 from autodrive_nodes import contracts
 from autodrive_nodes.message_parts import (  # noqa: F401 (to be had from here too)
     check_finite,
@@ -266,6 +267,11 @@ def to_image(stamp: int, camera: Camera, image: NDArray[np.uint8]) -> Image:
     message.encoding, message.step, message.is_bigendian = "rgb8", image.shape[1] * 3, 0
     message.data = image.tobytes()
     return message
+
+
+def to_shared_image(stamp: int, frame_id: str, descriptor: Descriptor) -> CompressedImage:
+    """An image that lies in shared memory: only where travels."""
+    return CompressedImage(header=header(stamp, frame_id), format="shm", data=descriptor.pack())
 
 
 def to_diagnostics(stamp: int, name: str, level: bytes, text: str, values: dict[str, Any]) -> DiagnosticArray:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
@@ -126,8 +125,7 @@ class WorldHost(StageNode):
 
     def _publish_image(self, stamp_ns: int, camera: Camera, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         descriptor = self._rings[camera.name].write(image)
-        header = messages.header(stamp_ns, camera.frame_id)
-        self._shm[camera.name].publish(CompressedImage(header=header, format="shm", data=descriptor.pack()))
+        self._shm[camera.name].publish(messages.to_shared_image(stamp_ns, camera.frame_id, descriptor))
         if self._plain[camera.name].get_subscription_count():
             self._plain[camera.name].publish(messages.to_image(stamp_ns, camera, image))
 

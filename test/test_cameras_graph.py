@@ -132,12 +132,11 @@ class Live:
         self._rings = {name: RingWriter(f"live_{name}", WIDTH * HEIGHT * 3) for name in NAMES}
 
     def expose(self, *names: str, **images: np.ndarray) -> None:
-        header = messages.header(time.time_ns(), "x")
+        stamp_ns = time.time_ns()
         for name in names:
             self._count += 1
             descriptor = self._rings[name].write(images.get(name, noisy(self._count)))
-            message = CompressedImage(header=header, format="shm", data=descriptor.pack())
-            self._bench.publish(contracts.IMAGE_SHM, message, camera=name)
+            self._bench.publish(contracts.IMAGE_SHM, messages.to_shared_image(stamp_ns, "x", descriptor), camera=name)
         self._bench.settle(0.03)
 
     def close(self) -> None:

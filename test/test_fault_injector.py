@@ -15,7 +15,6 @@ import pytest
 import yaml
 from graph_bench import GraphBench
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
 from autodrive.errors import ConfigError
@@ -72,9 +71,8 @@ class Bench(GraphBench):
                 image = np.random.default_rng(at).integers(40, 200, (10, 20, 3)).astype(np.uint8)
                 image = np.kron(image, np.ones((16, 16, 1), np.uint8))
                 image[:, 8 * self.frame % 300 :][:, :20] = 250
-                header = messages.header(self.frame * PERIOD, name)
-                data = self.rings[name].write(image).pack()
-                self.feed(contracts.IMAGE_SHM, CompressedImage(header=header, format="shm", data=data), camera=name)
+                message = messages.to_shared_image(self.frame * PERIOD, name, self.rings[name].write(image))
+                self.feed(contracts.IMAGE_SHM, message, camera=name)
             self.settle(0.03)
 
     def errors(self) -> list[str]:

@@ -16,7 +16,7 @@ from graph_bench import GraphBench
 from rclpy.qos import qos_profile_sensor_data
 from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Temperature
+from sensor_msgs.msg import Temperature
 
 from autodrive.camera.recordings import decode_image
 from autodrive.data.bags import BagReader
@@ -196,8 +196,7 @@ def test_every_camera_is_recorded_out_of_shared_memory(tmp_path: Path, kind: str
             bench.publish(contracts.CLOCK, Clock())
             for k, image in enumerate(images):
                 for name, ring in rings.items():
-                    header = messages.header(k * TICK_NS, f"camera/{name}_optical")
-                    message = CompressedImage(header=header, format="shm", data=ring.write(image).pack())
+                    message = messages.to_shared_image(k * TICK_NS, f"camera/{name}_optical", ring.write(image))
                     bench.publish(contracts.IMAGE_SHM, message, camera=name)
                 bench.settle(0.3)
     finally:
@@ -220,10 +219,10 @@ def test_an_image_that_was_overwritten_is_no_message_and_is_counted(tmp_path: Pa
     ring = RingWriter("late_front", 12, slots=2)
     image = np.zeros((2, 2, 3), np.uint8)
     try:
-        old, _, new = (ring.write(image).pack() for _ in range(3))
+        old, _, new = (messages.to_shared_image(0, "front", ring.write(image)) for _ in range(3))
         tap = CameraTap("raw")
-        assert tap.take(CompressedImage(format="shm", data=old)) is None
-        assert tap.take(CompressedImage(format="shm", data=new)) is not None
+        assert tap.take(old) is None
+        assert tap.take(new) is not None
     finally:
         ring.close()
 
