@@ -32,7 +32,7 @@ format: setup  ## rewrite the sources as ruff wants them
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-bench: setup  ## every benchmark beside its peer, some ten minutes; writes docs/performance.md
+bench: setup  ## every benchmark beside its peer, a quarter of an hour; writes docs/performance.md
 	@$(BIN)/autodrive bench all --page docs/performance.md
 
 evaluate: setup  ## ten unseen seeds for the car, and ten for each kind of the humanoid's tasks; tables and means

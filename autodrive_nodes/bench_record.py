@@ -17,6 +17,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +75,10 @@ def scaled_rig(folder: Path, size: tuple[int, int]) -> Path:
 
 def measure_losses(load: Load) -> dict[str, float]:
     """What a recorder process keeps of the load; raises EnvironmentProblem if a process gives no result."""
-    context = multiprocessing.get_context("spawn")
-    domain, lock = claim_domain()
-    up, done, results = context.Event(), context.Event(), context.SimpleQueue()
-    with lock, tempfile.TemporaryDirectory() as out:
-        recorder = context.Process(target=_record, args=(load, domain, out, up, done, results), daemon=True)
-        recorder.start()
-        try:
-            if not up.wait(START_S):
-                raise EnvironmentProblem("recorder benchmark: the recorder did not come up")
-            sent, rate = _play(load, domain)
-            done.set()
-            recorder.join(START_S)
-            if recorder.exitcode != 0:
-                raise EnvironmentProblem(f"recorder benchmark: the recorder ended with {recorder.exitcode}")
-        finally:
-            recorder.kill()
+    with tempfile.TemporaryDirectory() as out:
+        with _recording(load, out) as recorder:
+            sent, rate = _play(load, recorder.domain)
+            cpu_s = recorder.finish()
         with BagReader(Path(out) / "bag") as bag:
             kept = Counter({t.name: t.count for t in bag.topics()})
         size = sum(file.stat().st_size for file in (Path(out) / "bag").glob("*.mcap"))
@@ -98,8 +89,49 @@ def measure_losses(load: Load) -> dict[str, float]:
             "lost": (sent - kept).total(),
             "rate reached, Hz": rate,
             "on disk, MB/s": size / 1e6 / load.seconds,
-            "recorder's CPU, s per s": results.get() / load.seconds,
+            "recorder's CPU, s per s": cpu_s / load.seconds,
         }
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """A recorder in a process of its own; ``done`` tells it to end, ``results`` gets the CPU that it took [s]."""
+
+    domain: int
+    process: SpawnProcess
+    done: Event
+    results: SimpleQueue[float]
+
+    def finish(self) -> float:
+        """Have it write all that it heard and end; the CPU that it took [s]."""
+        self.done.set()
+        self.process.join(START_S)
+        if self.process.exitcode != 0:
+            raise EnvironmentProblem(f"recorder benchmark: the recorder ended with {self.process.exitcode}")
+        return self.results.get()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.join()
+
+
+@contextmanager
+def _recording(load: Load, out: str) -> Iterator[_Recorder]:
+    """A recorder that is up, in a domain that nobody else uses; it is killed where it has not ended by then."""
+    context = multiprocessing.get_context("spawn")
+    domain, lock = claim_domain()
+    up, done, results = context.Event(), context.Event(), context.SimpleQueue()
+    with lock:
+        process = context.Process(target=_record, args=(load, domain, out, up, done, results), daemon=True)
+        recorder = _Recorder(domain, process, done, results)
+        process.start()
+        try:
+            if not up.wait(START_S):
+                raise EnvironmentProblem("recorder benchmark: the recorder did not come up")
+            yield recorder
+        finally:
+            recorder.kill()
 
 
 def _record(load: Load, domain: int, out: str, up: Any, done: Any, results: Any) -> None:
@@ -178,25 +210,13 @@ def measure_kills(rig: Path, times: int, rate: float = 10.0) -> dict[str, float]
 
 def _kill_while_recording(load: Load, out: str) -> int:
     """The stamp of the last frame that was sent before the kill [ns of the load's clock, which runs by the wall]."""
-    context = multiprocessing.get_context("spawn")
-    domain, lock = claim_domain()
-    up, done, results = context.Event(), context.Event(), context.SimpleQueue()
-    with lock:
-        recorder = context.Process(target=_record, args=(load, domain, out, up, done, results), daemon=True)
-        recorder.start()
-        try:
-            if not up.wait(START_S):
-                raise EnvironmentProblem("recorder benchmark: the recorder did not come up")
-            with _playing(load, domain) as player:
-                k, began = -1, time.monotonic()
-                while time.monotonic() - began < load.seconds:
-                    k += 1
-                    player.play(k)
-                    time.sleep(max(began + (k + 1) / load.rate - time.monotonic(), 0.0))
-                recorder.kill()
-                recorder.join()
-        finally:
-            recorder.kill()
+    with _recording(load, out) as recorder, _playing(load, recorder.domain) as player:
+        k, began = -1, time.monotonic()
+        while time.monotonic() - began < load.seconds:
+            k += 1
+            player.play(k)
+            time.sleep(max(began + (k + 1) / load.rate - time.monotonic(), 0.0))
+        recorder.kill()
     return stamp_of_frame(k)
 
 

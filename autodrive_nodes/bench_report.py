@@ -61,6 +61,10 @@ def _record(result: dict[str, dict[str, float]]) -> Rows:
     ]
 
 
+def _kill(result: dict[str, float]) -> Rows:
+    return [{"": key, "measured": f"{value:.4g}"} for key, value in result.items()]
+
+
 def _engines(result: Rows) -> Rows:
     return [{"network": r["file"], "runtime": r["runtime"], "ms": r["ms"], "x torch": r["times_torch"]} for r in result]
 
@@ -96,6 +100,12 @@ def _sections(out: Path) -> tuple[Section, ...]:
             "Load: 8 raw cameras 640x400 (noisy, hardly compressible) at 10 Hz and a car's topics, by the wall clock. "
             "Drive: as many in lockstep; the recorder records and does not, in turns of 3 simulated seconds.",
         ),
+        Section(
+            "A recorder that is killed",
+            ("bench", "kill", "--times", "6", "--json"),
+            _kill,
+            "The same load; SIGKILL after 1 to 4 s, then `autodrive bag repair`. A frame of the load is 0.1 s.",
+        ),
         *(
             Section(f"The network, 8 cameras, {n}", (*engine, "--threads", n[0]), _engines, "Median, runs in turns.")
             for n in ("1 thread", "2 threads")
@@ -119,7 +129,7 @@ def _sections(out: Path) -> tuple[Section, ...]:
 
 
 def write_performance(page: Path) -> Path:
-    """Run all benchmarks, some ten minutes, and write ``page``; raises EnvironmentProblem when one fails."""
+    """Run all benchmarks, a quarter of an hour, and write ``page``; raises EnvironmentProblem when one fails."""
     parts = [HEAD, f"- machine: {_machine()}", f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}"]
     parts.append(f"- load before the first and after the last: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:

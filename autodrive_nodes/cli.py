@@ -27,13 +27,18 @@ from autodrive_nodes.commands import (
 COMMANDS = (run, evaluate, perceive, bag, replay, regress, faults, train, engine, bench, soak, calibrate, town, doctor)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse and run; returns the exit status. Expected failures are one line on stderr, never a traceback."""
+def make_parser() -> argparse.ArgumentParser:
+    """All commands; ``run`` of what it parses is the function that does it."""
     parser = argparse.ArgumentParser(prog="autodrive", description="One vision brain for a car and a humanoid.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run; returns the exit status. Expected failures are one line on stderr, never a traceback."""
+    args = make_parser().parse_args(argv)
     try:
         return int(args.run(args))
     except AutodriveError as error:

@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     kill = parts.add_parser("kill", help="a recorder killed at random moments: what is lost after a repair")
     kill.add_argument("--times", type=int, default=20, help="(20)")
     kill.set_defaults(run=run_kill)
-    everything = parts.add_parser("all", help="every benchmark, some ten minutes, into one page")
+    everything = parts.add_parser("all", help="every benchmark, a quarter of an hour, into one page")
     everything.add_argument("--page", type=Path, default=Path("docs/performance.md"), help="(docs/performance.md)")
     everything.set_defaults(run=run_all)
     for part in (preprocess, transport):
