@@ -61,6 +61,15 @@ def test_a_bag_is_split_by_size_and_time_and_read_as_one(tmp_path: Path) -> None
     assert sum(f["message_count"] for f in found["files"]) == 61
 
 
+def test_a_bag_is_split_where_the_recorded_clock_hardly_moves(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag", [("/a", KIND)], STORE, limits=Limits(file_chunks=10)) as bag:
+        for k in range(25):
+            bag.write("/a", k, cdr(f"{k}"))
+            bag.flush()
+    assert len(list((tmp_path / "bag").glob("*.mcap"))) == 3
+    assert texts(tmp_path / "bag") == [f"{k}" for k in range(25)]
+
+
 WRITER = """
 import sys, time
 from itertools import count

@@ -49,10 +49,15 @@ _NEVER = QosTime(9223372036, 854775807)  # how rmw says infinite
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a file ends and the next begins, and how much of the disk stays free [bytes, s]."""
+    """Where a file ends and the next begins, and how much of the disk stays free [bytes, s].
+
+    The writer remembers every chunk until its file ends, 400 bytes each. Chunks are made by the wall clock and
+    ``file_s`` is recorded time: where that is slow or stands still, the count ends the file.
+    """
 
     file_bytes: int = 2 * 1024**3
     file_s: float = 600.0
+    file_chunks: int = 4096
     spare_bytes: int = 64 * 1024**2
 
 
@@ -142,7 +147,7 @@ class BagWriter:
             self.close()
             spare = self._limits.spare_bytes / 1024**2
             raise EnvironmentProblem(f"bag {self.path} was ended: less than {spare:.0f} MiB of the disk are free")
-        if self._safe_bytes > self._limits.file_bytes:
+        if self._safe_bytes > self._limits.file_bytes or len(storage.chunks) >= self._limits.file_chunks:
             self._next_file()
 
     def close(self) -> None:
