@@ -21,7 +21,8 @@ from autodrive.errors import AutodriveError
 from autodrive.transport.ring import remove_stale_segments
 from autodrive_nodes.graph import RECORDING, NodeSpec, Options, System, build, parameter_files
 from autodrive_nodes.lifecycle_manager import LifecycleManager
-from autodrive_nodes.stage_node import FATAL_PREFIX, REALTIME, StageNode
+from autodrive_nodes.restarts import forgiving
+from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
 
 MANAGER = "manager"
 ALIVE = "ALIVE"  # a line of a process that is supervised, once a second
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         supervised = args.parent is not None
         if args.group == MANAGER:
-            return _manage(system, supervised, options.mode == REALTIME)
+            return _manage(system, supervised, forgiving(options))
         return _host(system.groups[args.group], args.group == RECORDING, supervised)
     except AutodriveError as error:
         sys.stderr.write(f"{FATAL_PREFIX}{error}\n")

@@ -21,6 +21,9 @@ class Topic:
     latched: bool = False
 
 
+# ``Topic.owner`` is the car's node; the humanoid's that says the same
+WALKING_OWNERS = {"world_bridge": "body_bridge", "localization": "leg_odometry", "planning": "walk_planning"}
+
 CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", "world_bridge")
 IMAGE = Topic("/camera/{camera}/image_raw", "sensor_msgs/msg/Image", "world_bridge", 0.5, recorded=False)
 IMAGE_SHM = Topic(

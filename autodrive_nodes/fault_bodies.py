@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class FaultBody:
 
     def targets(self) -> Targets:
         """All that can be broken."""
-        options = Options(**{**self.graph(1).__dict__, "out": "out", "record": True})
+        options = replace(self.graph(1), out="out", record=True)
         system = build(options)
         cameras = tuple(camera.name for camera in load_rig(Path(options.rig)).cameras)
         names = [name for name, topic in topics_by_name(cameras).items() if owner_of(topic, system)]
@@ -95,7 +95,7 @@ def _humanoid() -> FaultBody:
         options=lambda seed: {"rig": str(RIGS / "humanoid.yaml"), "robot": "g1"},
         bounds=Bounds(envelope.max_age_s, 1.0, 0.12),
         moving_mps=0.25,
-        samples=lambda watch: _steadied(watch),
+        samples=_steadied,
         keep_going=_walk_about,
         intruder={t.name: full_speed for t in (contracts.WALK, contracts.CMD_VEL)},
         world="body_bridge",

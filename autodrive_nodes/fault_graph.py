@@ -13,13 +13,11 @@ from pathlib import Path
 
 from autodrive.errors import ConfigError
 from autodrive.rig import load_rig
-from autodrive_nodes.contracts import TOPICS, Topic
+from autodrive_nodes.contracts import TOPICS, WALKING_OWNERS, Topic
 from autodrive_nodes.graph import NodeSpec, Options, System
 
 UNFAULTED = "/unfaulted"  # in front of a topic's name
 INJECTOR, GROUP = "fault_injector", "faults"
-# contracts.py names the car's node where both bodies have one that does the same
-_OTHERS = {"world_bridge": "body_bridge", "localization": "leg_odometry", "planning": "walk_planning"}
 
 
 @cache
@@ -31,7 +29,7 @@ def topics_by_name(cameras: tuple[str, ...]) -> dict[str, Topic]:
 
 def owner_of(topic: Topic, system: System) -> str:
     """The node of ``system`` that publishes a topic, "" if it has none."""
-    names = (topic.owner, _OTHERS.get(topic.owner, ""))
+    names = (topic.owner, WALKING_OWNERS.get(topic.owner, ""))
     return next((name for name in names if name in system.order), "")
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from autodrive.files import write_atomic
 from autodrive.inference.manifest import load_manifest
-from autodrive.transport.ring import PREFIX, SHM
+from autodrive.transport.ring import segments_of
 from autodrive_nodes.fault_run import FaultRun
 
 Ending = Callable[[], None]
@@ -53,7 +54,7 @@ def delete_engine(run: FaultRun, group: str, manifest: Path) -> Ending:
     content = file.read_bytes()
     file.unlink()
     kill(run, group)
-    return lambda: _restore(file, content)
+    return lambda: write_atomic(file, content)
 
 
 def corrupt_engine(run: FaultRun, group: str, manifest: Path) -> Ending:
@@ -62,9 +63,10 @@ def corrupt_engine(run: FaultRun, group: str, manifest: Path) -> Ending:
     content = file.read_bytes()
     middle = len(content) // 2
     damaged = bytes(byte ^ 0xFF for byte in content[middle : middle + DAMAGED_BYTES])
-    _restore(file, content[:middle] + damaged + content[middle + DAMAGED_BYTES :])
+    # at once: a process that starts meanwhile must not read half of it
+    write_atomic(file, content[:middle] + damaged + content[middle + DAMAGED_BYTES :])
     kill(run, group)
-    return lambda: _restore(file, content)
+    return lambda: write_atomic(file, content)
 
 
 def press_memory(run: FaultRun, group: str) -> Ending:
@@ -82,7 +84,7 @@ def fill_disk(run: FaultRun, group: str) -> Ending:
 def unlink_shared_memory(run: FaultRun, groups: tuple[str, ...]) -> Ending:
     """The names of the image rings are gone; who has mapped them keeps them, who comes later finds none."""
     for group in groups:
-        for path in SHM.glob(f"{PREFIX}-{os.getuid()}-{run.pid_of(group)}-*"):
+        for path in segments_of(run.pid_of(group)):
             path.unlink(missing_ok=True)
     return _nothing
 
@@ -120,10 +122,3 @@ def _limit(pid: int, kind: int, most: int) -> Ending:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _restore(file: Path, content: bytes) -> None:
-    """At once: a process that starts meanwhile must not read half of it."""
-    partial = file.with_suffix(".partial")
-    partial.write_bytes(content)
-    os.replace(partial, file)

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import IO
 
 from autodrive.errors import AutodriveError, EnvironmentProblem
 from autodrive_nodes.container import die_with
 from autodrive_nodes.graph import Options
+from autodrive_nodes.processes import containers
 from autodrive_nodes.ros_domain import claim_domain
 from autodrive_nodes.supervisor import run_system
 
@@ -65,7 +65,7 @@ class FaultRun:
 
     def pid_of(self, group: str) -> int:
         """The process that hosts a group now; raises EnvironmentProblem if there is none."""
-        found = _hosts(self.process.pid).get(group)
+        found = containers(self.process.pid).get(group)
         if found is None:
             raise EnvironmentProblem(f"the run has no process {group!r} now")
         return found
@@ -86,20 +86,6 @@ class FaultRun:
             if text := line.strip():
                 self.last_words = text
                 self._lines.put(text)
-
-
-def _hosts(supervisor: int) -> dict[str, int]:
-    """Group -> pid of the containers that a supervisor has started."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except (OSError, IndexError, ValueError):
-            continue  # it ended meanwhile
-        if parent == supervisor and b"--group" in words:
-            found[words[words.index(b"--group") + 1].decode()] = int(folder.name)
-    return found
 
 
 def main() -> int:

@@ -9,14 +9,29 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from autodrive_nodes.container import ALIVE
 from autodrive_nodes.graph import RECORDING, SAFETY, Options
 
 STOP_TIMEOUT_S = 10.0
 RECORDING_TIMEOUT_S = 60.0  # it may still have to draw what it has heard
+
+
+def containers(supervisor: int) -> dict[str, int]:
+    """Group -> pid of the containers that the process ``supervisor`` has started and that are there now."""
+    found = {}
+    with suppress(psutil.Error):
+        for process in psutil.Process(supervisor).children():
+            with suppress(psutil.Error):  # it ended meanwhile
+                words = process.cmdline()
+                if "--group" in words:
+                    found[words[words.index("--group") + 1]] = process.pid
+    return found
 
 
 class Processes:

@@ -23,7 +23,6 @@ STAGES: dict[str, tuple[str, ...]] = {  # that act again where nothing else is s
         *("manipulation", "locomotion", "safety_gate"),
     ),
 }
-_WALKING = {"localization": "leg_odometry", "planning": "walk_planning"}  # who says it where there are legs
 _NOT_PLAYED = "/simulation/"
 
 
@@ -74,7 +73,7 @@ def told(bag: BagReader) -> str:
 
 
 def _owner(topic: Topic, body: str) -> str:
-    return _WALKING.get(topic.owner, topic.owner) if body == HUMANOID else topic.owner
+    return contracts.WALKING_OWNERS.get(topic.owner, topic.owner) if body == HUMANOID else topic.owner
 
 
 def _of_cameras(topic: Topic, recorded: Collection[str]) -> dict[str, Topic]:

@@ -8,6 +8,7 @@ sign of life of every stage, and silence is noticed by the clock.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -101,13 +102,17 @@ class GateNode(StageNode):
 
     def _hear_all(self, beats: dict[str, Topic]) -> None:
         self.hear(contracts.CLOCK, self._on_clock)
-        self.hear(contracts.ODOMETRY, self._on_odometry)
-        self.hear(contracts.TRACKS, self._on_tracks, raw=True)
-        self.hear(contracts.TRAJECTORY, self._on_plan, raw=True)
-        self.hear(self.wanted, self._on_command)
-        for stage, topic in beats.items():
+        read = {
+            contracts.ODOMETRY: (self._on_odometry, False),
+            contracts.TRACKS: (self._on_tracks, True),
+            contracts.TRAJECTORY: (self._on_plan, True),
+            self.wanted: (self._on_command, False),
+        }
+        stages = {topic: stage for stage, topic in beats.items()}
+        for topic in {**read, **stages}:
             raw = topic.type != "std_msgs/msg/String"  # whose stamp stands in its text
-            self.hear(topic, partial(self._on_beat, stage), raw=raw)
+            act, raw = read.get(topic, (None, raw))
+            self.hear(topic, partial(self._on_input, stages.get(topic, ""), act), raw=raw)
 
     def _on_frame(self, stamp_ns: int, v: dict[str, Any]) -> None:
         self._ego, self._command, self._supervision.plan = v["ego"], v["command"], v["plan"]
@@ -126,8 +131,11 @@ class GateNode(StageNode):
             self._now_ns = stamp_ns
             self._speak()
 
-    def _on_beat(self, stage: str, message: Any) -> None:
+    def _on_input(self, stage: str, act: Callable[[Any], None] | None, message: Any) -> None:
+        """A sign of life of ``stage`` ("": of none that is watched), and what there is to read in it."""
         self._supervision.watch.beat(stage, messages.stamp_of(message))
+        if act is not None:
+            act(message)
 
     def _on_odometry(self, message: Any) -> None:
         self._ego = messages.from_odometry(message)

@@ -52,20 +52,6 @@ class Run:
         self.process.wait()
 
 
-def containers(process: int) -> dict[str, int]:
-    """Group -> pid of the processes that a run has started."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except (OSError, IndexError):
-            continue  # it ended meanwhile
-        if parent == process and b"--group" in words:
-            found[words[words.index(b"--group") + 1].decode()] = int(folder.name)
-    return found
-
-
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """The first true value of a condition; fails after the time limit."""
     deadline = time.monotonic() + timeout_s

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from graph_bench import GraphBench
-from graph_run import REPOSITORY, containers, wait_for
+from graph_run import REPOSITORY, wait_for
 from rosgraph_msgs.msg import Clock
 
 from autodrive.geometry import Pose2
@@ -33,6 +33,7 @@ from autodrive_nodes.cli import main
 from autodrive_nodes.paths import DEFAULT_ENGINE, ENVELOPES, RIGS
 from autodrive_nodes.perception_node import PerceptionNode
 from autodrive_nodes.planning_node import PlanningNode
+from autodrive_nodes.processes import containers
 from autodrive_nodes.safety_gate_node import SafetyGateNode
 from autodrive_nodes.stage_node import FATAL_PREFIX, StageNode
 from autodrive_nodes.world_bridge_node import WorldBridgeNode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -51,9 +50,8 @@ def distance_to_plan(ego: EgoState, plan: Trajectory) -> float:
     """How far [m] the body is from the nearest point of its plan's path; 0 for an empty plan."""
     if len(plan.x) == 0:
         return 0.0
-    if len(plan.x) == 1:
-        return math.hypot(ego.pose.x - plan.x[0], ego.pose.y - plan.y[0])
     points = np.stack([plan.x, plan.y], axis=1)
+    points = np.vstack([points, points[-1:]])  # a single point is a segment, too
     begin, along = points[:-1], np.diff(points, axis=0)
     here = np.array([ego.pose.x, ego.pose.y])
     squared = np.maximum(np.sum(along**2, axis=1), 1e-12)

@@ -198,6 +198,11 @@ class RingReader:
         self._segments.clear()
 
 
+def segments_of(pid: int) -> list[Path]:
+    """Where this user's segments lie that the process ``pid`` has made."""
+    return sorted(SHM.glob(f"{PREFIX}-{os.getuid()}-{pid}-*"))
+
+
 def remove_stale_segments() -> list[str]:
     """Remove this user's segments whose writer has ended; returns their names."""
     removed = []
