@@ -54,7 +54,7 @@ def test_the_humanoid_is_told_what_a_task_says(
     assert cli.main(arguments) == 0
     (options,) = started
     task = json.loads(options.task)
-    assert (options.system, options.seed, options.robot, options.duration_s) == ("humanoid", 103, "g1", 120.0)
+    assert (options.system, options.seed, options.robot, options.duration_s) == ("humanoid", 103, "g1", 180.0)
     assert options.say == task["text"]
     assert task["kind"] == "bring"
     parameters = {node.name: node.parameters for nodes in build(options).groups.values() for node in nodes}

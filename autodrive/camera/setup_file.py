@@ -38,7 +38,7 @@ def read_camera_setup(path: Path, rig: Rig) -> CameraSetup:
     rate_hz = _positive(document, "rate_hz", path)
     tolerance_s = _positive(document, "tolerance_s", path) if "tolerance_s" in document else 0.4 / rate_hz
     if not tolerance_s < 0.5 / rate_hz:
-        raise ConfigError(f"camera setup {path}: tolerance_s must be below half of the period, {0.5 / rate_hz:g} s")
+        raise ConfigError(f"camera setup {path}: tolerance_s must be below half of 1 / rate_hz, {0.5 / rate_hz:g} s")
     limits = {key: _positive(document, key, path) for key in _LIMITS & document.keys()}
     if not limits.get("frozen", 2.0).is_integer():
         raise ConfigError(f"camera setup {path}: frozen is a number of images, got {document['frozen']!r}")
