@@ -20,8 +20,8 @@ demo: setup  ## the car drives 60 s by vision alone, then the humanoid does as i
 	@$(BIN)/autodrive run car --seed 101 --duration 60 --out $(OUT)/demo/car
 	@$(BIN)/autodrive run humanoid --seed $(DEMO_SEED) --say "$(SAY)" --out $(OUT)/demo/humanoid
 
-test: setup  ## the whole test suite; make test ARGS="-k shm" narrows it
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup  ## the whole test suite, two files at a time; make test ARGS="-k shm" narrows it
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff and mypy, as pre-commit runs them
 	@$(BIN)/ruff check $(SOURCES)

@@ -225,6 +225,7 @@ def test_a_clock_that_jumps_back_ends_a_moment(tmp_path: Path) -> None:
             serialize_message(messages.to_tracks(0, [track(0.1)])),
         ),
     ],
+    ids=["disengagement", "planning", "walk_planning", "operator_button", "low_confidence"],
 )
 def test_triggers_hear_what_the_graph_says(trigger: str, topic: str, calm: bytes, alarm: bytes) -> None:
     (one,), inputs = make_triggers([trigger]), TriggerInputs()
