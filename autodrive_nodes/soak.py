@@ -6,6 +6,7 @@ of the machine makes the run slower and nothing else.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,8 +15,9 @@ from typing import Any
 import psutil
 
 from autodrive.soak import Sample
-from autodrive.transport.ring import PREFIX, SHM
+from autodrive.transport.ring import segments_of
 from autodrive_nodes.graph import Options
+from autodrive_nodes.processes import containers
 from autodrive_nodes.supervisor import run_system
 
 MIB = 1024 * 1024
@@ -37,6 +39,7 @@ def soak(
     samples: list[Sample] = []
     began = time.monotonic()
     looked = began
+    looks = Looks()
 
     def on_progress(progress: dict[str, Any]) -> None:
         nonlocal looked
@@ -44,7 +47,7 @@ def soak(
         show(now - began, progress)
         if now - looked >= every_s:
             looked = now
-            samples.extend(look(now - began, progress["latency_ms"]))
+            samples.extend(looks.take(now - began, progress))
         if now - began >= wall_s:
             raise _Over
 
@@ -53,34 +56,39 @@ def soak(
     return samples
 
 
-def look(wall_s: float, latency_ms: dict[str, dict[str, float]]) -> list[Sample]:
-    """One sample of each process of the running system, of each stage's latency, and the load of the machine."""
-    found = [Sample(wall_s, MACHINE, {"load": psutil.getloadavg()[0]})]
-    for process in psutil.Process().children(recursive=True):
-        try:
-            words = process.cmdline()
-            if "--group" not in words:
-                continue
-            values = {
-                "memory_mib": _own_memory(process) / MIB,
-                "descriptors": float(process.num_fds()),
-                "threads": float(process.num_threads()),
-            }
-        except psutil.Error:  # it ended meanwhile
-            continue
-        if rings := _rings(process.pid):
-            values["shared_memory_mib"] = rings / MIB
-        found.append(Sample(wall_s, words[words.index("--group") + 1], values))
-    found += [Sample(wall_s, stage, {f"{k}_ms": v for k, v in both.items()}) for stage, both in latency_ms.items()]
-    return found
+class Looks:
+    """Samples of the running system; remembers how much processor time each process had used by the one before."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, float] = {}
+        self._frames = 0
+
+    def take(self, wall_s: float, progress: dict[str, Any]) -> list[Sample]:
+        """One sample of each process, of each stage's latency, and the load of the machine."""
+        found = [Sample(wall_s, MACHINE, {"load": psutil.getloadavg()[0]})]
+        frames, self._frames = progress["frames"] - self._frames, progress["frames"]
+        for group, pid in containers(os.getpid()).items():
+            with suppress(psutil.Error):  # it ended meanwhile
+                process = psutil.Process(pid)
+                found.append(Sample(wall_s, group, _values(process) | self._processor(process, frames)))
+        for stage, latency in progress["latency_ms"].items():
+            found.append(Sample(wall_s, stage, {f"{name}_ms": value for name, value in latency.items()}))
+        return found
+
+    def _processor(self, process: psutil.Process, frames: int) -> dict[str, float]:
+        times = process.cpu_times()
+        used = times.user + times.system
+        before, self._used[process.pid] = self._used.get(process.pid), used
+        return {} if before is None or frames <= 0 else {"cpu_ms": 1e3 * (used - before) / frames}
 
 
-def _own_memory(process: psutil.Process) -> int:
-    """Bytes that no file backs: what is shared with other programs comes and goes with them."""
+def _values(process: psutil.Process) -> dict[str, float]:
     memory = process.memory_info()
-    return int(memory.rss - memory.shared)
-
-
-def _rings(pid: int) -> int:
-    """Bytes of the image rings that a process owns."""
-    return sum(path.stat().st_blocks * 512 for path in SHM.glob(f"{PREFIX}-*-{pid}-*"))
+    values = {
+        # what a file backs is shared with other programs, and comes and goes with them
+        "memory_mib": (memory.rss - memory.shared) / MIB,
+        "descriptors": float(process.num_fds()),
+        "threads": float(process.num_threads()),
+    }
+    rings = sum(path.stat().st_blocks * 512 for path in segments_of(process.pid))
+    return values | ({"shared_memory_mib": rings / MIB} if rings else {})

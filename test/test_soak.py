@@ -23,6 +23,8 @@ def run_of(values: list[float], what: str = "memory_mib") -> list[Sample]:
         ([50.0] * 8 + [100.0] * 92, "memory_mib", False),  # warming up
         ([10.0 + 0.01 * k for k in range(100)], "memory_mib", False),  # under four MiB
         ([20.0 + k // 10 for k in range(100)], "descriptors", True),
+        ([40.0 + 0.1 * k for k in range(100)], "cpu_ms", False),  # below a quarter
+        ([40.0 + 0.2 * k for k in range(100)], "cpu_ms", True),
         ([10.0 + k for k in range(100)], "p50_ms", False),  # shown, not judged
     ],
 )
@@ -38,6 +40,8 @@ def test_a_short_run_samples_every_process_and_writes_table_and_picture(
     document = json.loads((tmp_path / "soak.json").read_text())
     processes = {trend["process"] for trend in document["trends"]}
     assert {"safety", "recording", "vision", "driving", "world", "machine", "perception"} <= processes
+    assert all(s["cpu_ms"] > 0 for s in document["samples"] if s["process"] == "vision" and "cpu_ms" in s)
+    assert {"vision", "world"} <= {t["process"] for t in document["trends"] if t["what"] == "cpu_ms"}
     assert document["frames"] > 50 and document["frames_dropped"] == 0
     said = capsys.readouterr().out
     assert "descriptors" in said and str(tmp_path) in said
