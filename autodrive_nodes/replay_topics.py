@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autodrive_nodes import contracts
+from autodrive_nodes.bag_json import value_in
 from autodrive_nodes.contracts import Topic
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ def with_ingestion(stages: Collection[str]) -> tuple[str, ...]:
 
 
 def told(bag: BagReader) -> str:
-    """What a humanoid was told by the script of its run, "" for nothing; what people published is in the bag itself."""
+    """What a humanoid was told by the script of its run, "" for nothing; what people published is in the bag itself.
+
+    Raises InputError where the recording does not say it as our nodes do.
+    """
     counts = {t.name: t.count for t in bag.topics()}
     if counts.get(contracts.INSTRUCTION.name) or not counts.get(contracts.GROUNDING.name):
         return ""
     for item in bag.messages([contracts.GROUNDING.name]):
-        if text := json.loads(item.message.data).get("instruction", ""):
+        if text := value_in(bag, item, "instruction", str):
             return str(text)
     return ""
 

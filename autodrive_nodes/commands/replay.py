@@ -155,10 +155,11 @@ def _options(request: Request, bag: BagReader) -> Options:
 
 
 def _live_seconds(bag: BagReader) -> float | None:
-    """From the first frame of the recorded run to the last, by the wall clock of its simulator."""
+    """From the first frame of the recorded run to the last, by the wall clock of its simulator; raises InputError."""
     from autodrive_nodes import contracts
+    from autodrive_nodes.bag_json import value_in
 
-    walls = [json.loads(item.message.data).get("wall_ns", 0) for item in bag.messages([contracts.TRUTH_EVENTS.name])]
+    walls = [value_in(bag, item, "wall_ns", int) for item in bag.messages([contracts.TRUTH_EVENTS.name])]
     return (max(walls) - min(walls)) * 1e-9 if walls else None
 
 
