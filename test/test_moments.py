@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -244,3 +247,60 @@ def test_a_walking_body_disagrees_too() -> None:
 
 def test_other_diagnostics_tell_nothing() -> None:
     assert TriggerInputs().observe(contracts.DIAGNOSTICS.name, 0, said("perception", DiagnosticStatus.WARN)) is None
+
+
+KEEPER = """
+import os, random, sys, threading, time
+from pathlib import Path
+import psutil
+from autodrive.data.bags import typestore
+from autodrive.recording.bag_writer import BagWriter
+from autodrive.recording.triggers import make_triggers
+from autodrive_nodes import container
+from autodrive_nodes.graph import Options
+from autodrive_nodes.moments import AFTER_NS, Moments
+
+KIND, STORE = "std_msgs/msg/String", typestore()
+out = Path(sys.argv[1])
+
+def hold(taken):  # a thread has an arena from the first time that it allocates
+    block = bytearray(4096)
+    taken.release()
+    threading.Event().wait()
+
+def keep(*_):
+    taken = threading.Semaphore(0)
+    for _ in range(8 * os.cpu_count()):
+        threading.Thread(target=hold, args=(taken,), daemon=True).start()
+        taken.acquire()
+    moments = Moments(out, make_triggers(["operator_button"]), lambda path: BagWriter(path, [("/a", KIND)], STORE))
+    noise = random.Random(1).randbytes(100_000)
+    for k in range(20):
+        stamp_ns = 10 * k * AFTER_NS
+        for _ in range(15):
+            moments.put("/a", stamp_ns, noise)
+        assert moments.press(stamp_ns)
+        moments.put("/a", stamp_ns + AFTER_NS + 1, b"after")
+        while len(list(out.glob("*/metadata.yaml"))) <= k:
+            time.sleep(0.01)
+        moments.look_after()
+        memory = psutil.Process().memory_info()
+        print(memory.rss - memory.shared, flush=True)
+    return 0
+
+container._host = keep
+sys.exit(container.main(["--group", "recording", "--options", Options(out=str(out)).to_json()]))
+"""
+
+
+def test_memory_does_not_grow_with_every_moment_that_is_kept(tmp_path: Path) -> None:
+    """Each is written by a thread of its own: what one has freed must serve the next."""
+    # as drawing a video leaves the allocator: it gives no memory back
+    allocator = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
+    done = subprocess.run(
+        [sys.executable, "-c", KEEPER, str(tmp_path)],
+        env={**os.environ, **allocator}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    memory = [int(line) / 2**20 for line in done.stdout.split()]
+    assert memory[-1] - memory[4] < 3.0
