@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _IDLE_S = 0.3
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
-_ARENAS = 2  # the main thread's own, and one for all others
+_ARENAS = 2  # the main thread's, and one for all others; threads that imports start have theirs before
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

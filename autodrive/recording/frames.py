@@ -63,7 +63,7 @@ def gather(
 ) -> Iterator[Frame]:
     """Frames of ``first_ns`` to ``last_ns``; the first has also all that is latched, of whatever time.
 
-    ``answers`` are topics that are not played. All is held in memory, some 0.3 MB for a second of a car's drive.
+    ``answers`` are topics that are not played. All is held in memory, some 1 MB for a second of a drive.
     """
     frames: dict[int, Frame] = {}
     standing: list[BagBytes] = []

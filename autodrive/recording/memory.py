@@ -7,7 +7,7 @@ from heapq import merge
 
 RING_NS = 30_000_000_000
 IMAGE_BYTES = 512 * 1024**2  # of raw images 8.7 s, of JPEG the whole 30 s (eight cameras 640x400 at 10 Hz)
-REST_BYTES = 128 * 1024**2  # all else of a car is 0.3 MB/s
+REST_BYTES = 128 * 1024**2  # all else of a car among others is 1 MB/s
 LARGE_BYTES = 100_000  # a message of that size is taken for an image or a point cloud
 
 Message = tuple[str, int, bytes]  # topic, time of recording [ns], CDR
