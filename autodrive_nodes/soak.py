@@ -34,16 +34,20 @@ def soak(
 ) -> list[Sample]:
     """Run ``options`` for ``wall_s`` seconds of wall clock; a sample of every process every ``every_s`` seconds.
 
-    Raises what ``run_system`` raises, and AutodriveError if the drive ends by itself.
+    Both count from the first simulated second on: what starting takes says nothing of the run. Raises what
+    ``run_system`` raises, and AutodriveError if the drive ends by itself.
     """
     samples: list[Sample] = []
-    began = time.monotonic()
-    looked = began
+    began: float | None = None
+    looked = 0.0
     looks = Looks()
 
     def on_progress(progress: dict[str, Any]) -> None:
-        nonlocal looked
+        nonlocal began, looked
         now = time.monotonic()
+        if began is None:
+            began = looked = now
+            return
         show(now - began, progress)
         if now - looked >= every_s:
             looked = now

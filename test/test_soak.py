@@ -42,7 +42,9 @@ def test_a_short_run_samples_every_process_and_writes_table_and_picture(
     assert {"safety", "recording", "vision", "driving", "world", "machine", "perception"} <= processes
     assert all(s["cpu_ms"] > 0 for s in document["samples"] if s["process"] == "vision" and "cpu_ms" in s)
     assert {"vision", "world"} <= {t["process"] for t in document["trends"] if t["what"] == "cpu_ms"}
-    assert document["frames"] > 50 and document["frames_dropped"] == 0
+    assert document["frames_dropped"] == 0
+    # ten a second, of which the last is under way: in lockstep that is so however slow the machine is
+    assert document["frames"] == pytest.approx(10 * (document["sim_seconds"] - 1), abs=1) and document["frames"] >= 10
     said = capsys.readouterr().out
     assert "descriptors" in said and str(tmp_path) in said
     assert status == int(any(trend["too_much"] for trend in document["trends"]))
