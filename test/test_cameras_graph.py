@@ -222,7 +222,7 @@ def test_sources_that_are_not_there_end_the_start_in_one_line(
     [
         ({"rate_hz": 0}, "rate_hz must be a positive number"),
         ({"rate_hz": float("nan")}, "rate_hz must be a positive number"),
-        ({"tolerance_s": 0.03}, "below half of the period, 0.025 s"),
+        ({"tolerance_s": 0.03}, "below half of 1 / rate_hz, 0.025 s"),
         ({"frozen": 2.5}, "frozen is a number of images"),
         ({"frozen": 1}, "frozen must be 0 or at least 2"),
         ({"clipped": 1.5}, "clipped in 0..1"),
