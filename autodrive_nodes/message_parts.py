@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from autodrive.errors import InputError
 
-T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 def to_time(stamp_ns: int) -> Time:
@@ -46,8 +46,8 @@ def stamp_of(message: Any) -> int:
     return 0 if stamp is None else stamp_ns(stamp)
 
 
-def serialized(convert: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """Marks a function that converts a message from its bytes."""
+def serialized(convert: C) -> C:
+    """Marks a function or method that converts a message from its bytes."""
     convert.takes_bytes = True  # type: ignore[attr-defined]
     return convert
 

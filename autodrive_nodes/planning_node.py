@@ -12,8 +12,8 @@ from autodrive.localization.reframe import reframe_forecast, reframe_trajectory
 from autodrive.planning.planner import Planner
 from autodrive.scene import Route
 from autodrive_nodes import contracts, messages
-from autodrive_nodes.object_bytes import forecasts_from_bytes
 from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.track_ages import TrackAges
 from autodrive_nodes.trajectory_bytes import trajectory_to_bytes
 
 
@@ -31,7 +31,7 @@ class PlanningNode(StageNode):
         self.hear(contracts.ROUTE, self._on_route)
         self.hear_together(
             {
-                "forecasts": (contracts.PREDICTIONS, forecasts_from_bytes),
+                "forecasts": (contracts.PREDICTIONS, TrackAges().forecasts),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
                 "free": (contracts.FREE_SPACE, messages.from_occupancy),
                 "markings": (contracts.LANES, messages.from_markings),

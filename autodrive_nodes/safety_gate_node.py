@@ -26,8 +26,8 @@ from autodrive.scene import EgoState, TrackedObject
 from autodrive_nodes import contracts, messages
 from autodrive_nodes.contracts import Topic
 from autodrive_nodes.heartbeats import heard_stages
-from autodrive_nodes.object_bytes import tracks_from_bytes
 from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.track_ages import TrackAges
 from autodrive_nodes.trajectory_bytes import trajectory_from_bytes
 
 SILENCE_NS = 150_000_000
@@ -68,6 +68,7 @@ class GateNode(StageNode):
         self._command: Any = None
         self._by_hand: Any = None
         self._ego: EgoState | None = None
+        self._ages = TrackAges()
         self._tracks: tuple[TrackedObject, ...] = ()
         self._tracks_ns: int | None = None
         self._now_ns, self._said_ns = 0, 0
@@ -82,7 +83,7 @@ class GateNode(StageNode):
                 "command": (self.wanted, self.from_message),
                 "plan": (contracts.TRAJECTORY, trajectory_from_bytes),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
-                "tracks": (contracts.TRACKS, tracks_from_bytes),
+                "tracks": (contracts.TRACKS, self._ages.tracks),
             }
             joined = [topic for topic, _ in inputs.values()]
             self._supervision = Supervision([name for name, topic in beats.items() if topic in joined], envelope)
@@ -141,7 +142,7 @@ class GateNode(StageNode):
         self._ego = messages.from_odometry(message)
 
     def _on_tracks(self, data: bytes) -> None:
-        self._tracks, self._tracks_ns = tracks_from_bytes(data), messages.stamp_of(data)
+        self._tracks, self._tracks_ns = self._ages.tracks(data), messages.stamp_of(data)
 
     def _on_plan(self, data: bytes) -> None:
         self._supervision.plan = trajectory_from_bytes(data)

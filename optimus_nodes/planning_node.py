@@ -9,8 +9,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from autodrive.planning.goal_planner import GoalPlanner
 from autodrive.tasks.wish import TaskState
 from autodrive_nodes import contracts, messages
-from autodrive_nodes.object_bytes import forecasts_from_bytes
 from autodrive_nodes.stage_node import StageNode
+from autodrive_nodes.track_ages import TrackAges
 from autodrive_nodes.trajectory_bytes import trajectory_to_bytes
 from optimus_nodes.task_json import task_from_json
 
@@ -24,7 +24,7 @@ class WalkPlanningNode(StageNode):
         self._trajectory = self.say(contracts.TRAJECTORY)
         self.hear_together(
             {
-                "forecasts": (contracts.PREDICTIONS, forecasts_from_bytes),
+                "forecasts": (contracts.PREDICTIONS, TrackAges().forecasts),
                 "ego": (contracts.ODOMETRY, messages.from_odometry),
                 "free": (contracts.FREE_SPACE, messages.from_occupancy),
                 "task": (contracts.TASK, lambda m: task_from_json(m.data)),
