@@ -1,4 +1,7 @@
-"""The humanoid's whole loop in one process, wired as the nodes are, without ROS: for tests and for a quick look.
+"""The humanoid's whole loop in one process, without DDS: for tests and for a quick look.
+
+It is the graph's twin, to the byte (test_twin.py): wired as the nodes are, in lockstep, and every value passes through
+the message that it travels in, for messages round.
 
 cd test && python hall_loop.py --seed 3 --say "bring the red box to me"
 """
@@ -29,7 +32,9 @@ from autodrive.rig import load_rig, tilted
 from autodrive.safety.envelope import WalkEnvelope, load_envelope
 from autodrive.safety.gate import SafetyGate
 from autodrive.safety.joint_limits import JointGuard
-from autodrive.scene import EgoState, GroundClass, GroundGrid, TrackedObject, Trajectory
+from autodrive.safety.supervision import Supervision
+from autodrive.safety.supervisor import Reaction
+from autodrive.scene import EgoState, TrackedObject, Trajectory
 from autodrive.sim.hall_world import HallWorld
 from autodrive.sim.world import GroundTruth
 from autodrive.tasks.executive import Executive, Report
@@ -38,10 +43,17 @@ from autodrive.vision.appearance import name_colours
 from autodrive.vision.perceiver import Perceiver
 from autodrive.vision.preprocess import Preprocessor
 from autodrive.vision.tracker import Tracker
+from autodrive_nodes import messages
+from autodrive_nodes.object_bytes import forecasts_to_bytes, tracks_from_bytes, tracks_to_bytes
+from autodrive_nodes.track_ages import TrackAges
+from autodrive_nodes.trajectory_bytes import trajectory_from_bytes, trajectory_to_bytes
+from optimus_nodes.task_json import colours_from_json, colours_to_json
 
 ROOT = Path(__file__).resolve().parents[1]
 TICKS_PER_FRAME = 5
-SAY_AT_FRAME = 10
+SAY_AT_FRAME = 9  # graph.SAY_AT_S; the first frame has the stamp 0.1 s
+# whose answers the gate hears of in lockstep
+WATCHED = ("perception", "leg_odometry", "walk_planning", "walking_control")
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,9 @@ class HallLoop:
         self._tracker, self._preprocess = Tracker(), Preprocessor(self.rig)
         self.executive = Executive(Understanding(), robot.arms)
         self.planner, self._controller = GoalPlanner(), WalkingController()
-        self._gate = SafetyGate(load_envelope(ROOT / "config" / "envelopes" / "humanoid.yaml", WalkEnvelope))
+        envelope = load_envelope(ROOT / "config" / "envelopes" / "humanoid.yaml", WalkEnvelope)
+        self._gate, self._supervision = SafetyGate(envelope), Supervision(WATCHED, envelope)
+        self._gate_ages, self._planner_ages = TrackAges(), TrackAges()
         self._arms = make_arms(robot)
         self._walker = Walker(robot)
         self._guard = JointGuard(robot.limits(robot.floating_spec().compile()))
@@ -80,24 +94,48 @@ class HallLoop:
 
     def frame(self, texts: tuple[str, ...] = ()) -> Frame:
         """Perceive, decide, and move for five ticks."""
-        ego = self._odometry.update(self._sensors.body)
+        ego = self._sense()
         images, stamp_ns = self._sensors.images, ego.stamp_ns
         perception = self._perceiver(images, stamp_ns, ego)
-        tracks = self._tracker.update(perception, ego)
-        free = GroundGrid(perception.ground.extent, perception.ground.probability[[GroundClass.FREE]])
+        tracks_message = tracks_to_bytes(stamp_ns, self._tracker.update(perception, ego))
+        tracks = tracks_from_bytes(tracks_message)
+        free = messages.from_occupancy(messages.to_occupancy(stamp_ns, perception.ground))
+        markings = messages.from_markings(messages.to_markings(stamp_ns, perception.markings))
         leaning = tilted(self.rig, ego.roll, ego.pitch, ego.rise)
         colours = name_colours(self._preprocess.network_images(images), leaning, ego.pose.inverse(), tracks)
+        colours = colours_from_json(colours_to_json(stamp_ns, colours))
         task = self.executive.step(ego, tracks, colours, self._status, texts)
-        forecasts = forecast(tracks, ego, None, free, markings=perception.markings)
+        forecasts_message = forecasts_to_bytes(stamp_ns, forecast(tracks, ego, None, free, markings=markings))
+        forecasts = self._planner_ages.forecasts(forecasts_message)
         plan = self.planner.plan(ego, forecasts, free, task.goal, carrying=task.carrying, target_ids=task.near)
-        wanted = self._walk(ego, task, plan)
-        walk = self._gate.filter(wanted, stamp_ns, stamp_ns, ego, tracks, halt=task.halt).command
+        followed = trajectory_from_bytes(trajectory_to_bytes(plan))
+        walk = self._allowed(ego, task, followed, self._walk(ego, task, followed), tracks_message)
         truth = self.world.ground_truth()
         for _ in range(TICKS_PER_FRAME):
             self._tick(ego, task, walk)
             if self._sensors.body.stamp_ns % 100_000_000:
-                ego = self._odometry.update(self._sensors.body)
+                ego = self._sense()
         return Frame(ego, tracks, task, plan, walk, self.executive.report, truth, images)
+
+    def _sense(self) -> EgoState:
+        return messages.from_odometry(messages.to_odometry(self._odometry.update(self._sensors.body)))
+
+    def _allowed(
+        self, ego: EgoState, task: TaskState, plan: Trajectory, wanted: WalkCommand, tracks: bytes
+    ) -> WalkCommand:
+        self._supervision.plan = plan
+        for stage in WATCHED:
+            self._supervision.watch.beat(stage, ego.stamp_ns)
+        verdict = self._supervision.judge(ego.stamp_ns, ego)
+        return self._gate.filter(
+            wanted,
+            ego.stamp_ns,
+            ego.stamp_ns,
+            ego,
+            self._gate_ages.tracks(tracks),
+            halt=task.halt or verdict.reaction == Reaction.EMERGENCY,
+            reasons=verdict.reasons,
+        ).command
 
     def _walk(self, ego: EgoState, task: TaskState, plan: Trajectory) -> WalkCommand:
         followed = self._controller.step(plan, ego)
