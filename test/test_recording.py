@@ -302,6 +302,20 @@ def test_what_a_failing_disk_takes_with_it_is_counted(tmp_path: Path, monkeypatc
     assert texts(tmp_path / "bag") == ["safe"]
 
 
+def test_of_what_was_in_memory_all_that_a_failing_disk_does_not_take_is_counted(tmp_path: Path) -> None:
+    class Full(BagWriter):
+        def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+            if stamp_ns == 1:
+                raise EnvironmentProblem("no room")
+            super().write(topic, stamp_ns, data)
+
+    head = ((topic, k, cdr("x")) for k, topic in enumerate(("/a", "/b", "/a")))
+    spool = Spool(lambda: Full(tmp_path / "bag", [("/a", KIND), ("/b", KIND)], STORE), head=head)
+    while not spool.done:
+        time.sleep(0.01)
+    assert spool.problem == "no room" and spool.lost == {"/a": 2, "/b": 1}
+
+
 def _no_space(storage: object) -> None:
     raise OSError(28, "No space left on device")
 
@@ -341,12 +355,22 @@ def test_images_do_not_push_the_rest_out_of_the_memory() -> None:
     for k in range(30):
         memory.put("/image", k * 10**9, image)
         memory.put("/speed", k * 10**9, b"s" * 10)
-    kept = memory.all()
+    kept = list(memory.all())
     assert [stamp // 10**9 for topic, stamp, _ in kept if topic == "/speed"] == list(range(30))
     assert [stamp // 10**9 for topic, stamp, _ in kept if topic == "/image"] == list(range(20, 30))
     assert [stamp for _, stamp, _ in kept] == sorted(stamp for _, stamp, _ in kept)
     memory.put("/speed", 2, b"x")  # time jumped back
-    assert memory.all() == [("/speed", 2, b"x")]
+    assert list(memory.all()) == [("/speed", 2, b"x")]
+
+
+def test_what_is_no_image_is_remembered_compressed_and_given_out_as_it_came() -> None:
+    messages = [("/plan", k, f"{k} {'straight on ' * 100}".encode()) for k in range(100)]
+    memory = Memory(rest_bytes=sum(len(data) for _, _, data in messages) // 10)
+    for message in messages:
+        memory.put(*message)
+    remembered = memory.all()
+    memory.put("/plan", 100, b"later")
+    assert list(remembered) == messages
 
 
 BEFORE_AFTER = {

@@ -9,7 +9,8 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from rosbags.interfaces import Connection
 
@@ -27,15 +28,15 @@ Message = tuple[str, int, bytes]  # topic, time of recording [ns], CDR
 class Spool:
     """Writes the bag that ``open_bag`` begins, on a thread of its own; flushes and closes it.
 
-    ``head`` is written first. It is in memory anyway and so does not count against the budget, which is only for what
-    comes later.
+    ``head`` is written first, and taken item by item. It is in memory anyway and so does not count against the budget,
+    which is only for what comes later.
     """
 
     def __init__(
         self, open_bag: Callable[[], BagWriter], budget_bytes: int = BUDGET_BYTES, head: Iterable[Message] = ()
     ) -> None:
         self._open_bag, self._budget = open_bag, budget_bytes
-        self._head: deque[Message] = deque(head)
+        self._head: Iterator[Message] = iter(head)
         self._waiting: deque[Message] = deque()
         self._declared: deque[Connection] = deque()
         self._bytes = 0
@@ -103,11 +104,9 @@ class Spool:
 
     def _drain(self, bag: BagWriter, most: float = math.inf) -> None:
         """Write the head and what waits, or ``most`` bytes of that."""
-        while self._head:
+        for message in self._head:
             self._declare(bag)
-            topic, stamp_ns, data = self._head[0]
-            bag.write(topic, stamp_ns, data)
-            self._head.popleft()
+            self._write_of_head(bag, message)
         while self._waiting and most > 0:
             self._declare(bag)
             topic, stamp_ns, data = self._waiting[0]
@@ -117,6 +116,13 @@ class Spool:
                 self._bytes -= len(data)
             most -= len(data)
 
+    def _write_of_head(self, bag: BagWriter, message: Message) -> None:
+        try:
+            bag.write(*message)
+        except Exception:  # it is taken from the head already
+            self._head = chain((message,), self._head)
+            raise
+
     def _declare(self, bag: BagWriter) -> None:
         while self._declared:
             bag.declare(self._declared.popleft())
@@ -125,9 +131,8 @@ class Spool:
         """What was taken and is not safe on the disk is lost too."""
         with self._change:
             self.problem = why
-            self.lost.update(topic for topic, _, _ in (*self._head, *self._waiting))
+            self.lost.update(topic for topic, _, _ in chain(self._head, self._waiting))
             if bag is not None:
                 self.lost.update(bag.unsafe)
-            self._head.clear()
             self._waiting.clear()
             self._bytes = 0
