@@ -340,6 +340,17 @@ def test_a_glimpse_of_a_box_as_large_as_its_table_is_outvoted() -> None:
     assert (found.length, found.width) == (0.16, 0.16)
 
 
+def test_a_box_that_is_seen_as_one_with_its_table_stays_where_and_as_large_as_it_was() -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [TABLE, BOX], {2: Colour("red", 1.0)})
+    both = replace(BOX, x=BOX.x + 0.2, z=0.4, length=0.9, width=0.7, height=0.75)
+    for k in range(8, 200):
+        memory.update(k * 0.1, Pose2(0, 0, 0), [TABLE, both], {2: Colour("brown", 1.0)}, keep=frozenset({2}))
+    found = memory.find(2)
+    assert found is not None
+    assert (found.x, found.height, found.colour) == (BOX.x, BOX.height, "red")
+
+
 def test_lines_of_sight_sharpen_a_place_and_those_of_another_colour_do_not() -> None:
     x, y, _, eye = BOX.x, BOX.y - 0.15, BOX.z, 1.27
     for name, sharpened in (("red", True), ("blue", False)):

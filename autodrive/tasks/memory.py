@@ -32,6 +32,7 @@ MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
 SIZES_KEPT = 100  # frames
+GROWN = 2.2  # times what it was: then a box on a table is seen as one with the table
 STANDS_ON_M, TOP_STD_M = 0.25, 0.015  # what ends so near to a table's top stands on it, which says its height well
 SPARE_IDS = 1_000_000  # from here on: things whose track once showed something else
 
@@ -112,22 +113,25 @@ class SceneMemory:
         """Take in one frame; things in ``keep`` are not forgotten: they are held, or being worked at."""
         elapsed = 0.0 if self._now_s is None else now_s - self._now_s
         self._now_s = now_s
-        shown: set[int] = set()
+        thing_of: dict[int, int] = {}  # what each track shows now
         self._first_s = {t.track_id: self._first_s.get(t.track_id, now_s) for t in tracks}
         for track in tracks:
             if now_s - self._first_s[track.track_id] >= MIN_AGE_S and track.score >= MIN_SCORE:
-                shown.add(self._take(track, now_s, shown))
+                item = self._take(track, now_s, set(thing_of.values()))
+                if item is not None:
+                    thing_of[track.track_id] = item
         for track_id, colour in colours.items():
-            known = self._known.get(self._id_of_track.get(track_id, -1))
-            if known is not None:
+            if track_id in thing_of:
+                known = self._known[thing_of[track_id]]
                 known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
                 # a line of sight to something of another colour is one to something else
-                same = colour.name == known.colour()[0] and known.seen_s == now_s
+                same = colour.name == known.colour()[0]
                 if colour.sight is not None and same and known.track.label == ObjectClass.BOX:
                     known.sights.add(colour.sight, body, known.place())
                 if colour.outline is not None and same and known.track.label == ObjectClass.BOX:
                     known.fit.add(colour.outline, body)
                     self._measure(known)
+        shown = set(thing_of.values())
         for item in keep - shown:
             self._reunite(item, now_s, body, shown - keep)
         self._forget(now_s, elapsed, body, shown, keep)
@@ -188,13 +192,21 @@ class SceneMemory:
         off, item = min(tables, default=(math.inf, -1))
         return self._known[item] if off < STANDS_ON_M else None
 
-    def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int:
+    def _take(self, track: TrackedObject, now_s: float, taken: set[int]) -> int | None:
+        """Which thing a track shows; None where that cannot be believed."""
         item = self._id_of_track.get(track.track_id)
         if item is None or item not in self._known or item in taken or self._jumped(item, track):
             item = self._same_as(track, taken)
+        if item in self._known and self._outgrown(self._known[item], track):
+            return None
         self._id_of_track[track.track_id] = item
         self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
         return item
+
+    def _outgrown(self, known: _Known, track: TrackedObject) -> bool:
+        """Whether a track is too large for the box on a table that it is to show: for the moment it shows both."""
+        grown = max(track.length, track.width, track.height) > GROWN * max(known.size())
+        return grown and self._table_below(known) is not None
 
     def _jumped(self, item: int, track: TrackedObject) -> bool:
         """Whether a track of a known thing has gone over to something else."""
