@@ -228,6 +228,17 @@ def test_what_is_lost_on_the_way_is_said_and_not_brought() -> None:
     assert "lost it on the way" in puppet.executive.report.says and "it is gone" in puppet.executive.report.says
 
 
+def test_what_was_not_there_is_looked_for_once_more() -> None:
+    puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, Place(PlaceKind.HOME)))})
+    puppet.run(1.0, "bring")
+    heard, puppet.tracks = len(puppet.scenes), (TABLE, OTHER_TABLE)
+    puppet._glide = lambda goal: None  # type: ignore[method-assign]
+    puppet.run(20.0)
+    assert len(puppet.scenes) == heard + 1
+    report = puppet.executive.report
+    assert (report.state, report.says) == ("failed", "I do not see the box any more")
+
+
 def test_bringing_lifts_carries_and_sets_down() -> None:
     puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, at(3)))})
     puppet.run(60.0, "bring")
@@ -349,6 +360,17 @@ def test_a_box_that_is_seen_as_one_with_its_table_stays_where_and_as_large_as_it
     found = memory.find(2)
     assert found is not None
     assert (found.x, found.height, found.colour) == (BOX.x, BOX.height, "red")
+
+
+@pytest.mark.parametrize(("seen_s", "kept"), [(2.0, False), (15.0, True)])
+def test_what_is_worked_with_is_forgotten_when_it_was_missed_for_longer_than_it_was_seen(
+    seen_s: float, kept: bool
+) -> None:
+    memory = SceneMemory()
+    for k in range(round((seen_s + 10.0) * 10)):
+        tracks = [TABLE, BOX] if k < seen_s * 10 else [TABLE]
+        memory.update(k * 0.1, Pose2(0, 0, 0), tracks, {}, keep=frozenset({2}))
+    assert (memory.find(2) is not None) == kept
 
 
 def test_lines_of_sight_sharpen_a_place_and_those_of_another_colour_do_not() -> None:

@@ -31,7 +31,7 @@ from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.handling import PickUp, PutDown, Touch
 from autodrive.tasks.memory import SceneMemory
 from autodrive.tasks.walking import Follow, GoTo, Inspect, LookAt, Wait
-from autodrive.tasks.wish import REST, Behaviour, TaskState, View, Wish
+from autodrive.tasks.wish import LOST, REST, Behaviour, TaskState, View, Wish
 from autodrive.vision.appearance import Colour
 
 Understand = Callable[[str, Scene, Context], Outcome]
@@ -87,6 +87,7 @@ class Executive:
         self._asked: tuple[str, float] | None = None  # text and since when its meaning is looked for
         self._looking: Inspect | None = None  # what is understood only from nearer
         self._looked: list[tuple[float, float]] = []  # places that were looked at for the asked text
+        self._lost_once = False  # what the asked text means was found, and then it was not there
         self._task_id = 0
         self._halt = False
         self.report = Report("", IDLE, "I wait for an instruction")
@@ -106,7 +107,7 @@ class Executive:
         self._carry(ego, arms)
         view = View(now_s, ego, arms, self.memory.find, self.memory.objects(), self._home)
         for text in texts:
-            self._asked, self._looking, self._looked = (text, now_s), None, []
+            self._asked, self._looking, self._looked, self._lost_once = (text, now_s), None, [], False
             self._hear(view)
         if not texts and self._asked is not None and self._looking is None:
             self._hear(view)
@@ -226,7 +227,12 @@ class Executive:
             self._behaviour = self._makers.pop(0)(view)
         wish = self._behaviour.step(view)
         if wish.failed:
-            self.report = _changed(self.report, FAILED, wish.failed, self._at)
+            if wish.phase == LOST and self._at == 0 and not self._lost_once:
+                # what was taken for it was not there: perhaps it is somewhere else
+                self._lost_once, self._asked = True, (self.report.text, view.now_s)
+                self.report = Report(self.report.text, RUNNING, "I look for it")
+            else:
+                self.report = _changed(self.report, FAILED, wish.failed, self._at)
             self._end_all()
             return self._idle(view)
         if wish.done:

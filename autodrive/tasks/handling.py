@@ -17,7 +17,7 @@ from autodrive.language.model import SceneObject
 from autodrive.scene import ObjectClass
 from autodrive.tasks.places import standing_around, support_of
 from autodrive.tasks.walking import Arrival
-from autodrive.tasks.wish import View, Wish
+from autodrive.tasks.wish import LOST, View, Wish
 
 LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
 LOOK_S = 1.2
@@ -103,7 +103,7 @@ class PickUp:
     def _come(self, view: View) -> Wish:
         item = view.find(self.target)
         if item is None:
-            return Wish("lost", failed="I do not see the box any more")
+            return Wish(LOST, failed="I do not see the box any more")
         # it was found to be small enough before it was agreed to; from near it may look larger than it is
         item = replace(item, length=min(item.length, MAX_ACROSS_M), width=min(item.width, MAX_ACROSS_M))
         table = support_of(item, view.objects)
@@ -182,7 +182,7 @@ class PutDown:
     def _come(self, view: View) -> Wish:
         table = view.find(self._table)
         if table is None:
-            return Wish("lost", arms=ArmTask("hold", self._task_id), failed="I do not see the table any more")
+            return Wish(LOST, arms=ArmTask("hold", self._task_id), failed="I do not see the table any more")
         if self._way.phase == "approach":
             self._spot = self._spot or free_spot(table, self._size, view)
             if self._spot is None:
@@ -238,7 +238,7 @@ class Touch:
     def _come(self, view: View) -> Wish:
         item = view.find(self._target)
         if item is None:
-            return Wish("lost", failed="I do not see it any more")
+            return Wish(LOST, failed="I do not see it any more")
         support = support_of(item, view.objects)
         place = self._way.place(item, support, self._config, view)
         if self._way.phase == "approach":

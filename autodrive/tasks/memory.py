@@ -26,13 +26,16 @@ SAME_THING_M = 0.35  # a new track of the same class this near to a remembered t
 SAME_PERSON_M = 1.2
 PERSON_FORGOTTEN_S = 3.0
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
+# what is worked with may be hidden; but what was not there for so long, and longer than it ever was, was never there
+KEPT_FORGOTTEN_S, GLANCE_S = 8.0, 0.5
 CERTAIN_WITHIN_M = (1.0, 4.0)
 MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
 SIZES_KEPT = 100  # frames
-GROWN = 2.2  # times what it was: then a box on a table is seen as one with the table
+# a box on a table that is seen as one with the table is so many times as large as it was, or sunk into it so deep
+GROWN, SUNK_M = 2.2, 0.15
 STANDS_ON_M, TOP_STD_M = 0.25, 0.015  # what ends so near to a table's top stands on it, which says its height well
 SPARE_IDS = 1_000_000  # from here on: things whose track once showed something else
 
@@ -44,6 +47,7 @@ class _Known:
     track: TrackedObject
     seen_s: float
     missed_s: float = 0.0
+    watched_s: float = 0.0  # how long it was seen altogether
     votes: dict[str, float] = field(default_factory=dict)
     sights: Triangulation = field(default_factory=Triangulation)
     sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
@@ -54,6 +58,7 @@ class _Known:
 
     def see(self, track: TrackedObject, now_s: float) -> None:
         """Take over what a track says of it now."""
+        self.watched_s += min(now_s - self.seen_s, GLANCE_S)
         self.track, self.seen_s, self.missed_s = track, now_s, 0.0
         self.sizes.append((track.length, track.width, track.height))
         self.axes.append(cmath.exp(2j * track.yaw))
@@ -110,7 +115,7 @@ class SceneMemory:
         colours: Mapping[int, Colour],
         keep: frozenset[int] = frozenset(),
     ) -> None:
-        """Take in one frame; things in ``keep`` are not forgotten: they are held, or being worked at."""
+        """Take in one frame; things in ``keep`` (held, or worked at) are hardly forgotten."""
         elapsed = 0.0 if self._now_s is None else now_s - self._now_s
         self._now_s = now_s
         thing_of: dict[int, int] = {}  # what each track shows now
@@ -197,16 +202,26 @@ class SceneMemory:
         item = self._id_of_track.get(track.track_id)
         if item is None or item not in self._known or item in taken or self._jumped(item, track):
             item = self._same_as(track, taken)
-        if item in self._known and self._outgrown(self._known[item], track):
+        known = self._known.get(item)
+        if self._with_its_table(known, track):
+            if known is not None:
+                known.missed_s = 0.0  # it is there, but where in all this?
             return None
         self._id_of_track[track.track_id] = item
         self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
         return item
 
-    def _outgrown(self, known: _Known, track: TrackedObject) -> bool:
-        """Whether a track is too large for the box on a table that it is to show: for the moment it shows both."""
-        grown = max(track.length, track.width, track.height) > GROWN * max(known.size())
-        return grown and self._table_below(known) is not None
+    def _with_its_table(self, known: _Known | None, track: TrackedObject) -> bool:
+        """Whether a track shows a box as one with the table that it stands on, as happens from beside them."""
+        if track.label != ObjectClass.BOX:
+            return False
+        if known is not None and max(track.length, track.width, track.height) > GROWN * max(known.size()):
+            return self._table_below(known) is not None
+        return any(
+            track.z < _top(table) - SUNK_M and _covers(table, track.x, track.y)
+            for table in self._known.values()
+            if table.track.label == ObjectClass.TABLE
+        )
 
     def _jumped(self, item: int, track: TrackedObject) -> bool:
         """Whether a track of a known thing has gone over to something else."""
@@ -258,12 +273,11 @@ class SceneMemory:
             if known.track.label in ROAD_USERS:
                 # somebody walks on: where they were is no knowledge, whoever is looked for
                 gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
-            elif item in keep:
-                continue
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
                 known.missed_s += elapsed if near < distance < far else 0.0
-                gone = known.missed_s > THING_FORGOTTEN_S
+                kept_s = max(KEPT_FORGOTTEN_S, known.watched_s)
+                gone = known.missed_s > (kept_s if item in keep else THING_FORGOTTEN_S)
             if gone:
                 del self._known[item]
                 self._id_of_track = {t: i for t, i in self._id_of_track.items() if i != item}
@@ -272,3 +286,8 @@ class SceneMemory:
 def _top(table: _Known) -> float:
     """Height of a table's top [m]."""
     return table.track.z + table.size()[2] / 2
+
+
+def _covers(table: _Known, x: float, y: float) -> bool:
+    """Whether a point is over a table."""
+    return distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) == 0.0

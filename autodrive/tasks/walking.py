@@ -8,7 +8,7 @@ from autodrive.geometry import Pose2, wrap_angle
 from autodrive.humanoid.arm_task import ArmTask
 from autodrive.language.model import Place, PlaceKind
 from autodrive.tasks.places import PERSON_GAP_M, place_pose, stand_before
-from autodrive.tasks.wish import REST, View, Wish
+from autodrive.tasks.wish import LOST, REST, View, Wish
 
 NEAR_M, NEAR_RAD = 0.30, 0.22
 STILL_MPS, STILL_RADPS = 0.08, 0.15
@@ -75,7 +75,7 @@ class GoTo:
         """Done when standing there."""
         self._aim(view)
         if self._goal is None:
-            return Wish("lost", failed="I do not see any more where to go")
+            return Wish(LOST, failed="I do not see any more where to go")
         arrived, stuck = self._arrival.judge(view, self._goal)
         near = self._place.targets
         return Wish("walk", goal=self._goal, arms=self._arms, near=near, done=arrived, failed=stuck)
@@ -124,7 +124,7 @@ class LookAt:
         self._spot = self._spot or view.ego.pose
         point = self._point(view)
         if point is None:
-            return Wish("lost", failed="I do not see it any more")
+            return Wish(LOST, failed="I do not see it any more")
         yaw = math.atan2(point[1] - self._spot.y, point[0] - self._spot.x)
         goal = Pose2(self._spot.x, self._spot.y, yaw)
         arrived, stuck = self._arrival.judge(view, goal)
@@ -160,7 +160,7 @@ class Follow:
             if self._goal is None or math.dist((goal.x, goal.y), (self._goal.x, self._goal.y)) > MOVED_M:
                 self._goal = goal
         if self._seen_s is None or view.now_s - self._seen_s > LOST_S:
-            return Wish("lost", failed="I lost the person whom I followed")
+            return Wish(LOST, failed="I lost the person whom I followed")
         return Wish("follow", goal=self._goal, near=(self._target,))
 
 

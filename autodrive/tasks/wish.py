@@ -12,6 +12,7 @@ from autodrive.language.model import SceneObject
 from autodrive.scene import EgoState
 
 REST = ArmTask("rest")
+LOST = "lost"  # the phase of a wish that failed because what it hangs on is not known any more
 
 
 @dataclass(frozen=True, slots=True)
