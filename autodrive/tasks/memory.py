@@ -46,6 +46,7 @@ class _Known:
 
     track: TrackedObject
     seen_s: float
+    first_s: float
     missed_s: float = 0.0
     watched_s: float = 0.0  # how long it was seen altogether
     votes: dict[str, float] = field(default_factory=dict)
@@ -205,8 +206,7 @@ class SceneMemory:
         tables = [
             (abs(bottom - _top(table)), item)
             for item, table in self._known.items()
-            if table.track.label == ObjectClass.TABLE
-            and _away(table, x, y) < SLACK_M
+            if table.track.label == ObjectClass.TABLE and _away(table, x, y) < SLACK_M
         ]
         off, item = min(tables, default=(math.inf, -1))
         return self._known[item] if off < STANDS_ON_M else None
@@ -222,7 +222,7 @@ class SceneMemory:
                 known.missed_s = 0.0  # it is there, but where in all this?
             return None
         self._id_of_track[track.track_id] = item
-        self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
+        self._known.setdefault(item, _Known(track, now_s, now_s)).see(track, now_s)
         return item
 
     def _with_its_table(self, known: _Known | None, track: TrackedObject) -> bool:
@@ -260,12 +260,15 @@ class SceneMemory:
         return self._next_spare
 
     def _reunite(self, item: int, now_s: float, body: Pose2, shown: set[int]) -> None:
-        """Where a box that is worked with is not seen any more but one of its colour is near there, it is that one.
+        """Where a box that is worked with is lost but a new one of its colour is near there, it is that one.
 
-        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id.
+        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id. What was known
+        beside it is another thing, and where a box was measured, there it is.
         """
         lost = self._known.get(item)
-        if lost is None or lost.track.label != ObjectClass.BOX or now_s - lost.seen_s < MISSING_S:
+        if lost is None or lost.track.label != ObjectClass.BOX or lost.measured is not None:
+            return
+        if now_s - lost.seen_s < MISSING_S:
             return
         near, far = CERTAIN_WITHIN_M
         place = lost.place()[:2]
@@ -274,7 +277,9 @@ class SceneMemory:
         alike = [
             (math.dist(self._known[other].place()[:2], place), other)
             for other in shown & self._known.keys()
-            if self._known[other].track.label == ObjectClass.BOX and self._known[other].colour()[0] == lost.colour()[0]
+            if self._known[other].track.label == ObjectClass.BOX
+            and self._known[other].colour()[0] == lost.colour()[0]
+            and self._known[other].first_s > lost.seen_s - MISSING_S
         ]
         distance, other = min(alike, default=(math.inf, -1))
         if distance < REUNITED_M:
@@ -289,6 +294,8 @@ class SceneMemory:
             if known.track.label in ROAD_USERS:
                 # somebody walks on: where they were is no knowledge, whoever is looked for
                 gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
+            elif item in keep and known.measured is not None:
+                continue
             else:
                 distance = math.dist(known.spot()[:2], (body.x, body.y))
                 known.missed_s += elapsed if near < distance < far else 0.0
