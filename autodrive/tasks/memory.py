@@ -33,7 +33,7 @@ MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
-SIZES_KEPT, SPOTS_KEPT = 100, 30  # frames
+SIZES_KEPT = 100  # frames
 # a box on a table that is seen as one with the table is so many times as large as it was, or sunk into it so deep
 GROWN, SUNK_M = 2.2, 0.15
 STANDS_ON_M, TOP_STD_M = 0.25, 0.015  # what ends so near to a table's top stands on it, which says its height well
@@ -46,7 +46,6 @@ class _Known:
 
     track: TrackedObject
     seen_s: float
-    first_s: float
     missed_s: float = 0.0
     watched_s: float = 0.0  # how long it was seen altogether
     votes: dict[str, float] = field(default_factory=dict)
@@ -55,8 +54,6 @@ class _Known:
     fit: BoxFit = field(default_factory=BoxFit)
     measured: BoxPose | None = None  # what the outlines say of it
     axes: deque[complex] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
-    spots: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SPOTS_KEPT))
-    _spot: Array | None = None  # of the spots so far
     _size: tuple[float, float, float] | None = None  # of the sizes so far: asked for many times a frame
 
     def see(self, track: TrackedObject, now_s: float) -> None:
@@ -65,8 +62,7 @@ class _Known:
         self.track, self.seen_s, self.missed_s = track, now_s, 0.0
         self.sizes.append((track.length, track.width, track.height))
         self.axes.append(cmath.exp(2j * track.yaw))
-        self.spots.append((track.x, track.y, track.z))
-        self._size = self._spot = None
+        self._size = None
 
     def yaw(self) -> float:
         """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
@@ -87,19 +83,11 @@ class _Known:
         """Centre (3,) in map, from the network, the lines of sight, and the height ``top`` that it stands at."""
         if self.measured is not None:
             return np.array([self.measured.x, self.measured.y, self.measured.z])
-        prior = self.spot().copy()
+        prior = np.array([self.track.x, self.track.y, self.track.z])
         if top is None:
             return self.sights.place(prior)
         prior[2] = top + self.size()[2] / 2
         return self.sights.place(prior, TOP_STD_M)
-
-    def spot(self) -> Array:
-        """Where the network sees it (3,), in map: of what stands the median of late, for tracks follow phantoms."""
-        if self.track.label in ROAD_USERS:
-            return np.array([self.track.x, self.track.y, self.track.z])
-        if self._spot is None:
-            self._spot = np.median(np.array(self.spots), axis=0)
-        return self._spot
 
     def colour(self) -> tuple[str | None, float]:
         total = sum(self.votes.values())
@@ -159,9 +147,6 @@ class SceneMemory:
             known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
             known.seen_s = known.seen_s if self._now_s is None else self._now_s
             known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
-            known.spots.clear()
-            known.spots.append((pose.x, pose.y, z))
-            known._spot = None
 
     def _measure(self, known: _Known) -> None:
         """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
@@ -206,7 +191,8 @@ class SceneMemory:
         tables = [
             (abs(bottom - _top(table)), item)
             for item, table in self._known.items()
-            if table.track.label == ObjectClass.TABLE and _away(table, x, y) < SLACK_M
+            if table.track.label == ObjectClass.TABLE
+            and distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) < SLACK_M
         ]
         off, item = min(tables, default=(math.inf, -1))
         return self._known[item] if off < STANDS_ON_M else None
@@ -222,19 +208,17 @@ class SceneMemory:
                 known.missed_s = 0.0  # it is there, but where in all this?
             return None
         self._id_of_track[track.track_id] = item
-        self._known.setdefault(item, _Known(track, now_s, now_s)).see(track, now_s)
+        self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
         return item
 
     def _with_its_table(self, known: _Known | None, track: TrackedObject) -> bool:
         """Whether a track shows a box as one with the table that it stands on, as happens from beside them."""
         if track.label != ObjectClass.BOX:
             return False
-        below = None if known is None else self._table_below(known)
-        if known is not None and below is not None:
-            grown = max(track.length, track.width, track.height) > GROWN * max(known.size())
-            return grown or track.z < _top(below) - SUNK_M
+        if known is not None and max(track.length, track.width, track.height) > GROWN * max(known.size()):
+            return self._table_below(known) is not None
         return any(
-            track.z < _top(table) - SUNK_M and _away(table, track.x, track.y) == 0.0
+            track.z < _top(table) - SUNK_M and _covers(table, track.x, track.y)
             for table in self._known.values()
             if table.track.label == ObjectClass.TABLE
         )
@@ -260,15 +244,12 @@ class SceneMemory:
         return self._next_spare
 
     def _reunite(self, item: int, now_s: float, body: Pose2, shown: set[int]) -> None:
-        """Where a box that is worked with is lost but a new one of its colour is near there, it is that one.
+        """Where a box that is worked with is not seen any more but one of its colour is near there, it is that one.
 
-        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id. What was known
-        beside it is another thing, and where a box was measured, there it is.
+        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id.
         """
         lost = self._known.get(item)
-        if lost is None or lost.track.label != ObjectClass.BOX or lost.measured is not None:
-            return
-        if now_s - lost.seen_s < MISSING_S:
+        if lost is None or lost.track.label != ObjectClass.BOX or now_s - lost.seen_s < MISSING_S:
             return
         near, far = CERTAIN_WITHIN_M
         place = lost.place()[:2]
@@ -277,9 +258,7 @@ class SceneMemory:
         alike = [
             (math.dist(self._known[other].place()[:2], place), other)
             for other in shown & self._known.keys()
-            if self._known[other].track.label == ObjectClass.BOX
-            and self._known[other].colour()[0] == lost.colour()[0]
-            and self._known[other].first_s > lost.seen_s - MISSING_S
+            if self._known[other].track.label == ObjectClass.BOX and self._known[other].colour()[0] == lost.colour()[0]
         ]
         distance, other = min(alike, default=(math.inf, -1))
         if distance < REUNITED_M:
@@ -294,10 +273,8 @@ class SceneMemory:
             if known.track.label in ROAD_USERS:
                 # somebody walks on: where they were is no knowledge, whoever is looked for
                 gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
-            elif item in keep and known.measured is not None:
-                continue
             else:
-                distance = math.dist(known.spot()[:2], (body.x, body.y))
+                distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
                 known.missed_s += elapsed if near < distance < far else 0.0
                 kept_s = max(KEPT_FORGOTTEN_S, known.watched_s)
                 gone = known.missed_s > (kept_s if item in keep else THING_FORGOTTEN_S)
@@ -308,10 +285,9 @@ class SceneMemory:
 
 def _top(table: _Known) -> float:
     """Height of a table's top [m]."""
-    return float(table.spot()[2]) + table.size()[2] / 2
+    return table.track.z + table.size()[2] / 2
 
 
-def _away(table: _Known, x: float, y: float) -> float:
-    """How far [m] a point is from a table, seen from above."""
-    tx, ty, _ = table.spot().tolist()
-    return distance_to_box((x, y), tx, ty, table.yaw(), *table.size()[:2])
+def _covers(table: _Known, x: float, y: float) -> bool:
+    """Whether a point is over a table."""
+    return distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) == 0.0
