@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,15 @@ import numpy as np
 
 WARM_UP = 0.1  # share of the run in which caches fill and allocators settle; it is shown and not judged
 SHARE = 0.2  # of what is judged: its first part against its last
-MOST_GROWTH = 0.05
-MOST_DRIFT = 0.25  # of cpu_ms: scenes differ, and caches are shared with the other users of the machine
-# a few kilobytes, one descriptor or a millisecond more are no leak and no drift, whatever their share
-SMALLEST = {"memory_mib": 4.0, "descriptors": 2.0, "threads": 1.0, "shared_memory_mib": 4.0, "cpu_ms": 2.0}
+# how much more of each there may be at the end: as a share, and in its own unit, for a few kilobytes, one descriptor or
+# a millisecond more are no leak and no drift whatever their share; scenes differ, and processors' caches are shared
+LIMITS = {
+    "memory_mib": (0.05, 4.0),
+    "descriptors": (0.05, 2.0),
+    "threads": (0.05, 1.0),
+    "shared_memory_mib": (0.05, 4.0),
+    "cpu_ms": (0.25, 2.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,6 @@ class Trend:
     what: str
     first: float
     last: float
-    limited: bool
 
     @property
     def growth(self) -> float:
@@ -45,8 +50,8 @@ class Trend:
     @property
     def too_much(self) -> bool:
         """Whether this is growth that must not be."""
-        small = self.last - self.first <= SMALLEST.get(self.what, 0.0)
-        return self.limited and self.growth > (MOST_DRIFT if self.what == "cpu_ms" else MOST_GROWTH) and not small
+        share, amount = LIMITS.get(self.what, (math.inf, 0.0))
+        return self.growth > share and self.last - self.first > amount
 
 
 def trends(samples: Sequence[Sample]) -> list[Trend]:
@@ -59,10 +64,7 @@ def trends(samples: Sequence[Sample]) -> list[Trend]:
     for sample in samples:
         for what, value in sample.values.items():
             series.setdefault((sample.process, what), []).append((sample.wall_s, value))
-    return [
-        Trend(process, what, *_first_and_last(np.array(points)), limited=what in SMALLEST)
-        for (process, what), points in series.items()
-    ]
+    return [Trend(process, what, *_first_and_last(np.array(points))) for (process, what), points in series.items()]
 
 
 def _first_and_last(points: np.ndarray) -> tuple[float, float]:
