@@ -191,8 +191,7 @@ class SceneMemory:
         tables = [
             (abs(bottom - _top(table)), item)
             for item, table in self._known.items()
-            if table.track.label == ObjectClass.TABLE
-            and distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) < SLACK_M
+            if table.track.label == ObjectClass.TABLE and _away(table, x, y) < SLACK_M
         ]
         off, item = min(tables, default=(math.inf, -1))
         return self._known[item] if off < STANDS_ON_M else None
@@ -218,7 +217,7 @@ class SceneMemory:
         if known is not None and max(track.length, track.width, track.height) > GROWN * max(known.size()):
             return self._table_below(known) is not None
         return any(
-            track.z < _top(table) - SUNK_M and _covers(table, track.x, track.y)
+            track.z < _top(table) - SUNK_M and _away(table, track.x, track.y) == 0.0
             for table in self._known.values()
             if table.track.label == ObjectClass.TABLE
         )
@@ -288,6 +287,6 @@ def _top(table: _Known) -> float:
     return table.track.z + table.size()[2] / 2
 
 
-def _covers(table: _Known, x: float, y: float) -> bool:
-    """Whether a point is over a table."""
-    return distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2]) == 0.0
+def _away(table: _Known, x: float, y: float) -> float:
+    """How far [m] a point is from a table, seen from above; 0 over it."""
+    return distance_to_box((x, y), table.track.x, table.track.y, table.yaw(), *table.size()[:2])
