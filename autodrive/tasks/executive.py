@@ -301,7 +301,7 @@ class Executive:
         item = view.find(place.targets[0]) if place.targets else None
         at_it = place.relation in (Relation.AT, Relation.ON, Relation.NEXT_TO, Relation.NEAR)
         if item is not None and item.label == ObjectClass.TABLE and at_it:
-            return PutDown(item.track_id, self._arms_config, self._next_task_id(), self._held_size)
+            return PutDown(item.track_id, self._arms_config, self._next_task_id(), self._held_size, self._held)
         return GoTo(place, self._holding_task())
 
 

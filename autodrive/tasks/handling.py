@@ -7,6 +7,7 @@ from there on: odometry is good to a centimetre over half a metre.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from autodrive.geometry import Pose2
@@ -27,6 +28,9 @@ DOCK_S = 25.0  # who does not come near enough in this time stands against an ed
 EDGE_M = 0.17  # from the table's edge to the centre of what is put down
 APART_M = 0.06
 SQUARISH = 1.3  # length over width
+SURE_OF_COLOUR = 0.7
+Slot = tuple[int, float]  # left or right side of a table, and how far along it from the middle: share of its length
+SLOTS: tuple[Slot, ...] = tuple((side, share) for side in (1, -1) for share in (0.0, 0.25, -0.25))
 
 
 class AtStance:
@@ -86,6 +90,7 @@ class PickUp:
         self.target, self._config, self._task_id = target, config, task_id
         self._way = AtStance((target,), ArmTask("rest"), ArmTask("hold", task_id))
         self._box: BoxPose | None = None
+        self._colour: str | None = None  # as it was agreed to
         self._tries = 0
         self._failed = ""
 
@@ -104,6 +109,9 @@ class PickUp:
         item = view.find(self.target)
         if item is None:
             return Wish(LOST, failed="I do not see the box any more")
+        self._colour = self._colour or item.colour
+        if item.colour != self._colour and item.colour_confidence > SURE_OF_COLOUR:
+            return Wish(LOST, failed=f"the box looked {self._colour} from afar, but it is {item.colour}")
         # it was found to be small enough before it was agreed to; from near it may look larger than it is
         item = replace(item, length=min(item.length, MAX_ACROSS_M), width=min(item.width, MAX_ACROSS_M))
         table = support_of(item, view.objects)
@@ -165,9 +173,12 @@ class PickUp:
 class PutDown:
     """Set what is held down on a table."""
 
-    def __init__(self, table: int, config: ArmsConfig, task_id: int, size: tuple[float, float, float]) -> None:
-        self._table, self._config, self._task_id, self._size = table, config, task_id, size
+    def __init__(
+        self, table: int, config: ArmsConfig, task_id: int, size: tuple[float, float, float], held: int | None
+    ) -> None:
+        self._table, self._config, self._task_id, self._size, self._held = table, config, task_id, size, held
         self._way = AtStance((table,), ArmTask("hold", task_id), ArmTask("rest"))
+        self._slot: Slot | None = None
         self._spot: BoxPose | None = None
 
     def step(self, view: View) -> Wish:
@@ -183,21 +194,30 @@ class PutDown:
         table = view.find(self._table)
         if table is None:
             return Wish(LOST, arms=ArmTask("hold", self._task_id), failed="I do not see the table any more")
+        hold = ArmTask("hold", self._task_id)
+        if not self._choose(table, view):
+            return Wish("look", arms=hold, failed="there is no room at the edge of the table")
+        assert self._spot is not None
+        place = self._way.place(self._spot, table, self._config, view)
         if self._way.phase == "approach":
-            self._spot = self._spot or free_spot(table, self._size, view)
-            if self._spot is None:
-                hold = ArmTask("hold", self._task_id)
-                return Wish("look", arms=hold, failed="there is no room at the edge of the table")
-            return self._way.approach(view, self._way.place(self._spot, table, self._config, view))
+            return self._way.approach(view, place)
         if self._way.elapsed(view) < LOOK_S:
-            return Wish("look", near=self._way.near, arms=ArmTask("hold", self._task_id))
-        assert self._way.stance is not None and self._spot is not None
-        # the table's edge is known better from near
-        self._spot = replace(self._spot, z=table.top + self._size[2] / 2)
-        self._way.stance = self._way.place(self._spot, table, self._config, view)
+            return Wish("look", near=self._way.near, arms=hold)
+        self._way.stance = place
         self._task_id += 1
         self._way.enter("work", view)
         return self._way.stand("dock", self._place())
+
+    def _choose(self, table: SceneObject, view: View) -> bool:
+        """Where to set it down: as chosen, by what is seen of the table now, unless a box is sure to stand there."""
+        boxes = [o for o in view.objects if o.label == ObjectClass.BOX and o.track_id != self._held]
+        sure = [o for o in boxes if o.measured]
+        if self._slot is None or not has_room(table, self._slot, self._size, sure):
+            self._slot = free_slot(table, self._size, boxes, view.ego.pose) or self._slot
+        if self._slot is not None:
+            spot = slot_pose(table, self._slot, self._size)
+            self._spot = BoxPose(spot.x, spot.y, table.top + self._size[2] / 2, table.yaw, *self._size)
+        return self._slot is not None
 
     def _place(self) -> ArmTask:
         assert self._spot is not None
@@ -283,23 +303,27 @@ def _near_face(item: SceneObject, place: Pose2, config: ArmsConfig) -> tuple[flo
     return item.x - half * math.cos(direction), item.y - half * math.sin(direction), height
 
 
-def free_spot(table: SceneObject, size: tuple[float, float, float], view: View) -> BoxPose | None:
-    """Where at an edge of ``table`` a box of ``size`` has room: the nearest such place to the body."""
-    frame = Pose2(table.x, table.y, table.yaw)
-    boxes = [o for o in view.objects if o.label == ObjectClass.BOX and support_of(o, (table,)) is not None]
-    side = max(size[0], size[1])
-    inset = max(EDGE_M, side / 2 + 0.03)
-    body = view.ego.pose
-    best: tuple[float, BoxPose] | None = None
-    for sign in (1, -1):
-        for share in (0.0, 0.25, -0.25):
-            spot = frame @ Pose2(share * table.length, sign * (table.width / 2 - inset), 0.0)
-            clear = all(
-                math.dist((o.x, o.y), (spot.x, spot.y)) > (max(o.length, o.width) + side) / 2 + APART_M for o in boxes
-            )
-            if not clear:
-                continue
-            distance = math.dist((spot.x, spot.y), (body.x, body.y)) + abs(share) * 0.5
-            if best is None or distance < best[0]:
-                best = distance, BoxPose(spot.x, spot.y, table.top + size[2] / 2, table.yaw, *size)
-    return None if best is None else best[1]
+def slot_pose(table: SceneObject, slot: Slot, size: tuple[float, float, float]) -> Pose2:
+    """Where in map a box of ``size`` stands in a slot of ``table``."""
+    side, share = slot
+    inset = max(EDGE_M, max(size[:2]) / 2 + 0.03)
+    return Pose2(table.x, table.y, table.yaw) @ Pose2(share * table.length, side * (table.width / 2 - inset), 0.0)
+
+
+def has_room(table: SceneObject, slot: Slot, size: tuple[float, float, float], boxes: Sequence[SceneObject]) -> bool:
+    """Whether none of ``boxes`` stands in a slot of ``table``, or too near to it for hands that let go."""
+    spot, side = slot_pose(table, slot, size), max(size[:2])
+    on_it = [o for o in boxes if support_of(o, (table,)) is not None]
+    return all(math.dist((o.x, o.y), (spot.x, spot.y)) > (max(o.length, o.width) + side) / 2 + APART_M for o in on_it)
+
+
+def free_slot(
+    table: SceneObject, size: tuple[float, float, float], boxes: Sequence[SceneObject], body: Pose2
+) -> Slot | None:
+    """Where at an edge of ``table`` a box of ``size`` has room: the slot that is nearest to the body."""
+
+    def price(slot: Slot) -> float:
+        spot = slot_pose(table, slot, size)
+        return math.dist((spot.x, spot.y), (body.x, body.y)) + abs(slot[1]) * 0.5
+
+    return min((slot for slot in SLOTS if has_room(table, slot, size, boxes)), key=price, default=None)

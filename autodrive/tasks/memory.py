@@ -33,6 +33,7 @@ MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
+VOTES_FADE = 0.97  # per vote: what was seen of a colour from afar must not outweigh what is seen from near
 SIZES_KEPT = 100  # frames
 # a box on a table that is seen as one with the table is so many times as large as it was, or sunk into it so deep
 GROWN, SUNK_M = 2.2, 0.15
@@ -46,6 +47,7 @@ class _Known:
 
     track: TrackedObject
     seen_s: float
+    first_s: float
     missed_s: float = 0.0
     watched_s: float = 0.0  # how long it was seen altogether
     votes: dict[str, float] = field(default_factory=dict)
@@ -89,7 +91,13 @@ class _Known:
         prior[2] = top + self.size()[2] / 2
         return self.sights.place(prior, TOP_STD_M)
 
+    def vote(self, colour: Colour) -> None:
+        """Note what colour it was called now."""
+        self.votes = {name: VOTES_FADE * weight for name, weight in self.votes.items()}
+        self.votes[colour.name] = self.votes.get(colour.name, 0.0) + colour.confidence
+
     def colour(self) -> tuple[str | None, float]:
+        """Name and confidence of what it is mostly called."""
         total = sum(self.votes.values())
         if total <= 0:
             return None, 0.0
@@ -128,7 +136,7 @@ class SceneMemory:
         for track_id, colour in colours.items():
             if track_id in thing_of:
                 known = self._known[thing_of[track_id]]
-                known.votes[colour.name] = known.votes.get(colour.name, 0.0) + colour.confidence
+                known.vote(colour)
                 # a line of sight to something of another colour is one to something else
                 same = colour.name == known.colour()[0]
                 if colour.sight is not None and same and known.track.label == ObjectClass.BOX:
@@ -207,7 +215,7 @@ class SceneMemory:
                 known.missed_s = 0.0  # it is there, but where in all this?
             return None
         self._id_of_track[track.track_id] = item
-        self._known.setdefault(item, _Known(track, now_s)).see(track, now_s)
+        self._known.setdefault(item, _Known(track, now_s, now_s)).see(track, now_s)
         return item
 
     def _with_its_table(self, known: _Known | None, track: TrackedObject) -> bool:
@@ -243,12 +251,15 @@ class SceneMemory:
         return self._next_spare
 
     def _reunite(self, item: int, now_s: float, body: Pose2, shown: set[int]) -> None:
-        """Where a box that is worked with is not seen any more but one of its colour is near there, it is that one.
+        """Where a box that is worked with is lost but a new one of its colour is near there, it is that one.
 
-        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id.
+        Far away a track now and then jumps to a neighbour; the thing itself comes back under another id. What was known
+        beside it is another thing, and where a box was measured, there it is.
         """
         lost = self._known.get(item)
-        if lost is None or lost.track.label != ObjectClass.BOX or now_s - lost.seen_s < MISSING_S:
+        if lost is None or lost.track.label != ObjectClass.BOX or lost.measured is not None:
+            return
+        if now_s - lost.seen_s < MISSING_S:
             return
         near, far = CERTAIN_WITHIN_M
         place = lost.place()[:2]
@@ -257,7 +268,9 @@ class SceneMemory:
         alike = [
             (math.dist(self._known[other].place()[:2], place), other)
             for other in shown & self._known.keys()
-            if self._known[other].track.label == ObjectClass.BOX and self._known[other].colour()[0] == lost.colour()[0]
+            if self._known[other].track.label == ObjectClass.BOX
+            and self._known[other].colour()[0] == lost.colour()[0]
+            and self._known[other].first_s > lost.seen_s - MISSING_S
         ]
         distance, other = min(alike, default=(math.inf, -1))
         if distance < REUNITED_M:
@@ -272,6 +285,8 @@ class SceneMemory:
             if known.track.label in ROAD_USERS:
                 # somebody walks on: where they were is no knowledge, whoever is looked for
                 gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
+            elif item in keep and known.measured is not None:
+                continue
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
                 known.missed_s += elapsed if near < distance < far else 0.0
