@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,19 @@ def test_one_wrong_frame_changes_little_and_many_change_the_mind() -> None:
     for _ in range(8):
         memory.update(ego(), ground(~wall), ())
     assert memory.floor((), frozenset()).clearance_at(np.array([2.0, 0.0])) == 0.0
+
+
+def test_what_is_floor_with_doubt_is_none_and_what_nobody_sees_says_nothing() -> None:
+    memory = OccupancyMemory()
+    step = (np.abs(X - 2.0) < 0.3) & (np.abs(Y) < 1.0)
+    unseen = (np.abs(X + 2.0) < 0.3) & (np.abs(Y) < 1.0)
+    seen = ground()
+    value = np.where(step, 0.6, np.where(unseen, 0.5, seen.probability[0])).astype(np.float32)
+    for _ in range(8):
+        memory.update(ego(), replace(seen, probability=value[None]), ())
+    floor = memory.floor((), frozenset())
+    assert floor.clearance_at(np.array([2.0, 0.0])) == 0.0
+    assert floor.clearance_at(np.array([-2.0, 0.0])) > 1.0
 
 
 def test_the_body_may_come_near_to_its_target_only() -> None:

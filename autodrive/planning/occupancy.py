@@ -7,6 +7,7 @@ floor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ Grid32 = NDArray[np.float32]
 
 STANDING = frozenset({ObjectClass.CONE, ObjectClass.BARRIER, ObjectClass.BOX, ObjectClass.TABLE, ObjectClass.SHELF})
 SUBPIXEL_BITS = 4
+UNSEEN, UNSEEN_BAND = 0.5, 0.005  # free with this probability is what no camera sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class OccupancyConfig:
     cell: float = 0.125
     cells: int = 256
     max_evidence: float = 0.7
+    doubt: float = 0.75  # free with less than this probability is no floor: low steps are taken for it with 0.6
     least_score: float = 0.3  # a track that the network is less sure of is left to the free ground
     far_share: float = 0.2  # of the evidence at the rim of the grid; all of it within half the way there
     limit: float = 3.0
@@ -146,7 +149,9 @@ class OccupancyMemory:
         rows, columns = slice(low[0], high[0] + 1), slice(low[1], high[1] + 1)
         local = _local_cells(self, pose, rows, columns)
         value = np.clip(free.probability[0], 0.02, 0.98).astype(np.float32)
-        evidence = np.clip(np.log((1 - value) / value), -config.max_evidence, config.max_evidence)
+        evidence = np.log((1 - value) / value) + np.float32(math.log(config.doubt / (1 - config.doubt)))
+        evidence = np.clip(evidence, -config.max_evidence, config.max_evidence)
+        evidence[np.abs(value - UNSEEN) < UNSEEN_BAND] = 0.0
         # between the centres of the coarse cells evidence goes over evenly; outside the grid there is none
         row = (local[0] - np.float32(extent.x_min)) / np.float32(free.resolution) - np.float32(0.5)
         column = (local[1] - np.float32(extent.y_min)) / np.float32(free.resolution) - np.float32(0.5)
