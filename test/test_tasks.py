@@ -362,15 +362,14 @@ def test_a_box_that_is_seen_as_one_with_its_table_stays_where_and_as_large_as_it
     assert (found.x, found.height, found.colour) == (BOX.x, BOX.height, "red")
 
 
-@pytest.mark.parametrize(("seen_s", "kept"), [(2.0, False), (15.0, True)])
-def test_what_is_worked_with_is_forgotten_when_it_was_missed_for_longer_than_it_was_seen(
-    seen_s: float, kept: bool
+@pytest.mark.parametrize(("thing", "seen_s", "kept"), [(TABLE, 2.0, False), (TABLE, 15.0, True), (BOX, 15.0, False)])
+def test_what_is_worked_with_is_forgotten_when_it_was_missed_for_long(
+    thing: TrackedObject, seen_s: float, kept: bool
 ) -> None:
     memory = SceneMemory()
     for k in range(round((seen_s + 10.0) * 10)):
-        tracks = [TABLE, BOX] if k < seen_s * 10 else [TABLE]
-        memory.update(k * 0.1, Pose2(0, 0, 0), tracks, {}, keep=frozenset({2}))
-    assert (memory.find(2) is not None) == kept
+        memory.update(k * 0.1, Pose2(0, 0, 0), [thing] if k < seen_s * 10 else [], {}, keep=frozenset({thing.track_id}))
+    assert (memory.find(thing.track_id) is not None) == kept
 
 
 def test_lines_of_sight_sharpen_a_place_and_those_of_another_colour_do_not() -> None:

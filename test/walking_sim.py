@@ -201,7 +201,7 @@ class Perception:
         """The floor's truth around the ego, soft and flickering; a tenth of the far cells is unknown."""
         rng, noise = self._rng, self._noise
         mask = hall_masks(self._scene.hall, ego, EXTENT.x_max, CELLS)[0]
-        value = np.where(mask, 0.92, 0.06).astype(np.float32)
+        value = np.where(mask, 0.98, 0.06).astype(np.float32)
         value = cv2.GaussianBlur(value, (3, 3), 0.5) if noise > 0 else value
         value = np.where(rng.random(value.shape) < 0.04 * noise, 1 - value, value)
         axis = EXTENT.x_min + (np.arange(CELLS) + 0.5) * (EXTENT.x_max - EXTENT.x_min) / CELLS

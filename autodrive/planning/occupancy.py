@@ -33,7 +33,8 @@ class OccupancyConfig:
     cell: float = 0.125
     cells: int = 256
     max_evidence: float = 0.7
-    doubt: float = 0.75  # free with less than this probability is no floor: low steps are taken for it with 0.6
+    doubt: float = 0.9  # free with less than this probability is no floor: low steps are taken for it with 0.6, ...
+    blur: float = 0.5  # ... but so near to something it is floor from 0.5 on: edges are blurred
     least_score: float = 0.3  # a track that the network is less sure of is left to the free ground
     far_share: float = 0.2  # of the evidence at the rim of the grid; all of it within half the way there
     limit: float = 3.0
@@ -75,7 +76,7 @@ class OccupancyMemory:
         tracks = tuple(tracks)
         if free is not None:
             passing = tuple(t for t in tracks if t.label not in STANDING) + held
-            self._add_free(ego.pose, free, passing)
+            self._add_free(ego.pose, free, passing, self.rasterise(tracks, self.config.blur))
         boxes = self.rasterise([t for t in tracks if self._stands(t)])
         self.log_odds[boxes] = np.minimum(self.log_odds[boxes] + self.config.max_evidence, self.config.limit)
         # whoever stands there knows that one can
@@ -140,25 +141,27 @@ class OccupancyMemory:
             moved[c, d] = self.log_odds[a, b]
         self.log_odds, self.origin, self._placed = moved, origin, True
 
-    def _add_free(self, pose: Pose2, free: GroundGrid, passing: tuple[TrackedObject, ...]) -> None:
-        """Take over the evidence of one grid, but nothing from under and beside what is only ``passing``."""
+    def _add_free(self, pose: Pose2, free: GroundGrid, passing: tuple[TrackedObject, ...], blurred: Mask) -> None:
+        """Take over the evidence of one grid, but nothing from under and beside what is only ``passing``.
+
+        Where something is nearby (``blurred``) floor is believed sooner.
+        """
         config, extent = self.config, free.extent
         reach = max(-extent.x_min, extent.x_max, -extent.y_min, extent.y_max)
         low = self.index(np.array([pose.x - reach, pose.y - reach]))
         high = self.index(np.array([pose.x + reach, pose.y + reach]))
         rows, columns = slice(low[0], high[0] + 1), slice(low[1], high[1] + 1)
         local = _local_cells(self, pose, rows, columns)
-        value = np.clip(free.probability[0], 0.02, 0.98).astype(np.float32)
-        evidence = np.log((1 - value) / value) + np.float32(math.log(config.doubt / (1 - config.doubt)))
-        evidence = np.clip(evidence, -config.max_evidence, config.max_evidence)
-        evidence[np.abs(value - UNSEEN) < UNSEEN_BAND] = 0.0
         # between the centres of the coarse cells evidence goes over evenly; outside the grid there is none
         row = (local[0] - np.float32(extent.x_min)) / np.float32(free.resolution) - np.float32(0.5)
         column = (local[1] - np.float32(extent.y_min)) / np.float32(free.resolution) - np.float32(0.5)
-        gain = cv2.remap(evidence, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
+        near, apart = (
+            cv2.remap(_evidence(free, level, config.max_evidence), column, row, cv2.INTER_LINEAR)
+            for level in (0.5, config.doubt)
+        )
+        gain = np.where(blurred[rows, columns], near, apart)
         range_m = np.hypot(local[0], local[1])
-        share = np.clip(1.0 - (1.0 - config.far_share) * (range_m / (reach / 2) - 1.0), config.far_share, 1.0)
-        gain = gain * share
+        gain *= np.clip(1.0 - (1.0 - config.far_share) * (range_m / (reach / 2) - 1.0), config.far_share, 1.0)
         gain[self.rasterise(passing, config.person_clearance)[rows, columns]] = 0.0
         window = self.log_odds[rows, columns]
         self.log_odds[rows, columns] = np.clip(window + gain, -config.limit, config.limit)
@@ -192,6 +195,13 @@ class Floor:
         value = 0.5 + 0.5 * np.clip((self.clearance[i, j] - config.tight_radius) / config.comfort, 0.0, 1.0)
         value = np.where((self.clearance[i, j] <= config.tight_radius) | self.near_target[i, j], 0.0, value)
         return GroundGrid(GridExtent(-reach, reach, -reach, reach), value[None].astype(np.float32))
+
+
+def _evidence(free: GroundGrid, level: float, limit: float) -> Grid32:
+    """Log-odds per coarse cell that it is no floor, which is what is free with less than ``level``; 0 where unseen."""
+    value = np.clip(free.probability[0], 0.02, 0.98).astype(np.float32)
+    odds = np.log((1 - value) / value) + np.float32(math.log(level / (1 - level)))
+    return np.where(np.abs(value - UNSEEN) < UNSEEN_BAND, 0.0, np.clip(odds, -limit, limit)).astype(np.float32)
 
 
 def _local_cells(memory: OccupancyMemory, pose: Pose2, rows: slice, columns: slice) -> tuple[Grid32, Grid32]:
