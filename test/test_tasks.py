@@ -106,7 +106,7 @@ class Puppet:
             stamp_ns=self.stamp_ns,
             task_id=task.task_id,
             kind=task.kind,
-            phase=task.kind,
+            phase=task.kind if reached else "waiting",
             done=done and not failed,
             note="",
             failed=failed,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autodrive.geometry import Array
 from autodrive.planning.grid_search import search
-from autodrive.planning.occupancy import Floor
+from autodrive.planning.occupancy import Floor, Mask
 from autodrive.scene import TrackedObject
 
 CLEARANCE_PRICE = 6.0  # per metre, beside what stands
@@ -63,10 +63,10 @@ def find_route(
     if not memory.contains(*start):
         return GridRoute(np.zeros((0, 2)), math.inf, "no route: the body is outside its own map")
     first, wanted = _cell(floor, start), _nearest_in_window(floor, goal)
-    cost = _costs(floor, start, people, memory.config.radius)
+    cost = _costs(floor, start, people, floor.wary <= memory.config.radius)
     end = _nearest_reachable(cost, first, wanted)
     if end != wanted:
-        narrow = _costs(floor, start, people, memory.config.narrow_radius)
+        narrow = _costs(floor, start, people, floor.clearance <= memory.config.narrow_radius)
         nearer = _nearest_reachable(narrow, first, wanted)
         if math.dist(nearer, wanted) < math.dist(end, wanted) - NARROW_GAIN_M / memory.config.cell:
             cost, end = narrow, nearer
@@ -85,14 +85,14 @@ def find_route(
     return GridRoute(points, shortfall, f"goal is {blocked}: {shortfall:.1f} m short of it")
 
 
-def _costs(floor: Floor, start: tuple[float, float], people: Sequence[TrackedObject], radius: float) -> Array:
-    """Price per metre (n, n), inf where the body would touch what stands."""
+def _costs(floor: Floor, start: tuple[float, float], people: Sequence[TrackedObject], too_near: Mask) -> Array:
+    """Price per metre (n, n), inf where the body would touch what stands: ``too_near`` (n, n)."""
     memory, config = floor.memory, floor.memory.config
-    near = np.clip((config.comfort - floor.clearance) / (config.comfort - config.radius), 0.0, 1.0)
+    near = np.clip((config.comfort - floor.wary) / (config.comfort - config.radius), 0.0, 1.0)
     cost = 1.0 + CLEARANCE_PRICE * near.astype(np.float64) ** 2 + UNKNOWN_PRICE * ~floor.known
     for person in people:
         cost[memory.rasterise([person], PERSON_GROW_M)] += PERSON_PRICE
-    blocked = (floor.clearance <= radius) | floor.near_target
+    blocked = too_near | floor.near_target
     # where the body stands it may stand, and from there it must be able to leave
     i, j = memory.index(np.array(start))
     reach = round(ESCAPE_M / config.cell)

@@ -23,6 +23,7 @@ Grid32 = NDArray[np.float32]
 
 STANDING = frozenset({ObjectClass.CONE, ObjectClass.BARRIER, ObjectClass.BOX, ObjectClass.TABLE, ObjectClass.SHELF})
 SUBPIXEL_BITS = 4
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 UNSEEN, UNSEEN_BAND = 0.5, 0.005  # free with this probability is what no camera sees
 
 
@@ -117,11 +118,18 @@ class OccupancyMemory:
         if approached:
             occupied &= ~self.rasterise(approached, config.target_bleed)
         occupied |= self.rasterise(standing)
+        # what no track explains is a step or a wall: the network draws their edges up to a cell inside
+        untracked = occupied & ~self.rasterise(approached + standing, config.blur)
+        grown = occupied | cv2.dilate(untracked.astype(np.uint8), CROSS).astype(bool)
         # half a cell less: drawing adds the cells that the edge crosses
         near_target = self.rasterise(approached, config.target_radius - config.cell / 2)
-        clearance = cv2.distanceTransform((~occupied).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        clearance, wary = (
+            cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            * np.float32(config.cell)
+            for mask in (occupied, grown)
+        )
         # drawn shapes include the cells that their edges cross: on average the edge is at the outermost cell's centre
-        return Floor(self, clearance * np.float32(config.cell), near_target, np.abs(self.log_odds) >= config.known)
+        return Floor(self, clearance, wary, near_target, np.abs(self.log_odds) >= config.known)
 
     def _stands(self, track: TrackedObject) -> bool:
         return track.label in STANDING and track.score >= self.config.least_score
@@ -169,10 +177,14 @@ class OccupancyMemory:
 
 @dataclass(frozen=True)
 class Floor:
-    """A snapshot for one plan: clearance [m] of every cell from what stands, targets' reach, and what was ever seen."""
+    """A snapshot for one plan: clearance [m] of every cell from what stands, targets' reach, and what was ever seen.
+
+    ``wary`` is the clearance if steps and walls end where they may end at most.
+    """
 
     memory: OccupancyMemory
     clearance: Grid32
+    wary: Grid32
     near_target: Mask
     known: Mask
 

@@ -29,6 +29,7 @@ EDGE_M = 0.17  # from the table's edge to the centre of what is put down
 APART_M = 0.06
 SQUARISH = 1.3  # length over width
 SURE_OF_COLOUR = 0.7
+WAITING = ("raise", "waiting")  # phases of the hands in which the body still comes nearer
 Slot = tuple[int, float]  # left or right side of a table, and how far along it from the middle: share of its length
 SLOTS: tuple[Slot, ...] = tuple((side, share) for side in (1, -1) for share in (0.0, 0.25, -0.25))
 
@@ -41,6 +42,7 @@ class AtStance:
         self.stance: Pose2 | None = None
         self._phase, self._since = "approach", 0.0
         self._arrival = Arrival()
+        self._stands: Pose2 | None = None  # while the hands are at work
 
     @property
     def phase(self) -> str:
@@ -78,9 +80,13 @@ class AtStance:
             self._phase = "over"
         return Wish("back off", dock=goal, near=self.near, arms=self._after)
 
-    def stand(self, phase: str, arms: ArmTask) -> Wish:
-        """Stay docked at the stance while the hands work."""
-        return Wish(phase, dock=self.stance, near=self.near, arms=arms)
+    def stand(self, view: View, arms: ArmTask) -> Wish:
+        """Step up to the stance; once the hands are at work the body stays where it stands, for a step moves them."""
+        status = view.arms if view.arms is not None and view.arms.task_id == arms.task_id else None
+        at_work = status is not None and status.phase not in WAITING
+        self._stands = (self._stands or view.ego.pose) if at_work else None
+        phase = "dock" if status is None else status.phase
+        return Wish(phase, dock=self._stands or self.stance, near=self.near, arms=arms)
 
 
 class PickUp:
@@ -126,7 +132,7 @@ class PickUp:
         self._box, self._way.stance = _box(item, table), place
         self._task_id += 1  # a new try is a new job for the hands
         self._way.enter("work", view)
-        return self._way.stand("dock", self._pick())
+        return self._way.stand(view, self._pick())
 
     def _pick(self) -> ArmTask:
         return ArmTask("pick", self._task_id, box=self._box)
@@ -141,9 +147,9 @@ class PickUp:
             self._give_way(view, "the hands do not get the box")
         elif mine and arms is not None and arms.phase == "waiting" and self._way.elapsed(view) > DOCK_S:
             self._give_way(view, arms.note or "the body does not come near enough")
-        elif not mine or (arms is not None and arms.phase in ("raise", "waiting")):
+        elif not mine or (arms is not None and arms.phase in WAITING):
             self._refine(view)
-        return self._way.stand(arms.phase if mine and arms is not None else "dock", self._pick())
+        return self._way.stand(view, self._pick())
 
     def _refine(self, view: View) -> None:
         """What is seen of the box on the last steps to it is better than what was seen before them."""
@@ -206,7 +212,7 @@ class PutDown:
         self._way.stance = place
         self._task_id += 1
         self._way.enter("work", view)
-        return self._way.stand("dock", self._place())
+        return self._way.stand(view, self._place())
 
     def _choose(self, table: SceneObject, view: View) -> bool:
         """Where to set it down: as chosen, by what is seen of the table now, unless a box is sure to stand there."""
@@ -225,7 +231,7 @@ class PutDown:
 
     def _set_down(self, view: View) -> Wish:
         arms, mine = view.arms, view.arms is not None and view.arms.task_id == self._task_id
-        wish = self._way.stand(arms.phase if mine and arms is not None else "dock", self._place())
+        wish = self._way.stand(view, self._place())
         if mine and arms is not None and arms.failed:
             return replace(wish, failed=f"I could not put it down: {arms.failed}")
         if mine and arms is not None and arms.done and not arms.holding:
@@ -269,7 +275,7 @@ class Touch:
         self._way.stance, self._point = place, _near_face(item, place, self._config)
         self._task_id += 1
         self._way.enter("work", view)
-        return self._way.stand("dock", self._touch())
+        return self._way.stand(view, self._touch())
 
     def _touch(self) -> ArmTask:
         return ArmTask("touch", self._task_id, point=self._point)
@@ -282,7 +288,7 @@ class Touch:
         elif self._way.elapsed(view) > WORK_S:
             self._failed = "I could not touch it in time"
             self._way.enter("back off", view)
-        return self._way.stand(arms.phase if mine and arms is not None else "dock", self._touch())
+        return self._way.stand(view, self._touch())
 
 
 def _box(item: SceneObject, table: SceneObject | None) -> BoxPose:
