@@ -10,7 +10,7 @@ import pytest
 
 from autodrive.geometry import Pose2, wrap_angle
 from autodrive.humanoid.arm_config import ARMS_FOLDER, load_arms
-from autodrive.humanoid.arm_task import ArmStatus
+from autodrive.humanoid.arm_task import ArmStatus, BoxPose
 from autodrive.language.model import (
     Cause,
     Context,
@@ -280,6 +280,23 @@ def test_sequences_run_in_order_and_waiting_takes_its_time() -> None:
     assert sum(s.phase == "wait" for s in puppet.states) == 31
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_person_who_walks_off_is_looked_for_where_they_were_last(comes_back: bool) -> None:
+    puppet = Puppet({"go": grounded(Step(StepKind.GOTO, place=Place(PlaceKind.PERSON, (4,))))})
+    puppet.run(1.0, "go")
+    others = tuple(t for t in TRACKS if t != PERSON)
+    puppet.tracks = others
+    puppet.run(9.0)
+    assert math.dist((puppet.pose.x, puppet.pose.y), (PERSON.x, PERSON.y)) < 1.5
+    assert puppet.executive.report.state == "running", "to stand where they were is not to have arrived"
+    again = replace(PERSON, track_id=9, x=-6.0, y=2.0)
+    puppet.tracks = (*others, again) if comes_back else others
+    puppet.run(10.0)
+    assert puppet.executive.report.state == ("done" if comes_back else "failed"), puppet.executive.report.says
+    if comes_back:
+        assert math.dist((puppet.pose.x, puppet.pose.y), (again.x, again.y)) < 1.5
+
+
 def test_following_keeps_its_distance_and_ends_when_the_person_is_lost() -> None:
     puppet = Puppet({"follow": grounded(Step(StepKind.FOLLOW, 4))})
     puppet.run(8.0, "follow")
@@ -341,6 +358,29 @@ def test_a_box_that_is_worked_with_and_lost_is_the_one_of_its_colour_beside_it(c
     found = memory.find(2)
     assert found is not None and (abs(found.y - moved.y) < 0.01) == reunited
     assert len(memory.objects()) == (1 if reunited else 2)
+
+
+def test_who_was_there_when_somebody_was_lost_is_somebody_else() -> None:
+    memory, other = SceneMemory(), track(5, ObjectClass.PEDESTRIAN, -4.0, 3.0)
+    seen_for_a_while(memory, 0.0, [PERSON, other])
+    for k in range(60):
+        memory.update(1.0 + k * 0.1, Pose2(0, 0, 0), [other], {}, keep=frozenset({4}))
+    lost = memory.find(4)
+    assert lost is not None and (lost.x, lost.y) == (PERSON.x, PERSON.y)
+    assert lost.unseen_s > 5.0
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_box_that_was_measured_is_not_taken_for_a_new_one_beside_it(measured: bool) -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [TABLE, BOX], {2: Colour("red", 1.0)})
+    if measured:
+        memory._known[2].measured = BoxPose(BOX.x, BOX.y, BOX.z, 0.0, BOX.length, BOX.width, BOX.height)
+    beside = replace(BOX, track_id=9, y=BOX.y + 0.6)
+    for k in range(30):
+        memory.update(1.0 + k * 0.1, Pose2(0, 0, 0), [TABLE, beside], {9: Colour("red", 1.0)}, keep=frozenset({2}))
+    found = memory.find(2)
+    assert found is not None and found.y == pytest.approx(BOX.y if measured else beside.y, abs=0.05)
 
 
 def test_a_glimpse_of_a_box_as_large_as_its_table_is_outvoted() -> None:

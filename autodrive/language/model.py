@@ -18,7 +18,8 @@ class SceneObject:
     """One tracked object with its appearance; ``x, y, z`` is the centre of the box.
 
     ``colour`` is a name of ``lexicon.COLOURS`` or None when no camera saw it well; ``colour_confidence`` is in 0..1.
-    ``measured``: place, yaw and size are from outlines in several images, good to two centimetres.
+    ``measured``: place, yaw and size are from outlines in several images, good to two centimetres. ``unseen_s``: since
+    when it is not seen any more.
     """
 
     track_id: int
@@ -35,6 +36,7 @@ class SceneObject:
     colour: str | None = None
     colour_confidence: float = 0.0
     measured: bool = False
+    unseen_s: float = 0.0
 
     @property
     def bottom(self) -> float:

@@ -27,9 +27,9 @@ from autodrive.language.model import (
     Step,
     StepKind,
 )
-from autodrive.scene import EgoState, ObjectClass, TrackedObject
+from autodrive.scene import ROAD_USERS, EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.handling import PickUp, PutDown, Touch
-from autodrive.tasks.memory import SceneMemory
+from autodrive.tasks.memory import PERSON_FORGOTTEN_S, SceneMemory
 from autodrive.tasks.walking import Follow, GoTo, Inspect, LookAt, Wait
 from autodrive.tasks.wish import LOST, REST, Behaviour, TaskState, View, Wish
 from autodrive.vision.appearance import Colour
@@ -140,7 +140,9 @@ class Executive:
         """Make sense of the asked text; give a scene that is still unknown a moment to become known."""
         assert self._asked is not None and self._home is not None
         text, since = self._asked
-        scene = Scene(view.ego.pose, view.objects, self._home, self._held)
+        # who is waited for, and has walked off, is not there to be spoken of
+        there = tuple(o for o in view.objects if o.label not in ROAD_USERS or o.unseen_s <= PERSON_FORGOTTEN_S)
+        scene = Scene(view.ego.pose, there, self._home, self._held)
         outcome = self._understand(text, scene, self._context)
         unsure = isinstance(outcome, Question) or (isinstance(outcome, Refusal) and outcome.cause == Cause.NOT_FOUND)
         if unsure and view.now_s - since < LOOK_AROUND_S:

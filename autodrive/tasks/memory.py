@@ -25,6 +25,8 @@ from autodrive.vision.appearance import Colour
 SAME_THING_M = 0.35  # a new track of the same class this near to a remembered thing is that thing
 SAME_PERSON_M = 1.2
 PERSON_FORGOTTEN_S = 3.0
+# who is waited for is looked for where they were last; a new person whom they can have become by walking is them
+PERSON_AWAITED_S, WALKING_MPS = 60.0, 1.5
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 # what is worked with may be hidden; but what was not there for so long, and longer than it ever was, was never there
 KEPT_FORGOTTEN_S, GLANCE_S = 8.0, 0.5
@@ -146,8 +148,11 @@ class SceneMemory:
                     known.fit.add(colour.outline, body)
                     self._measure(known)
         shown = set(thing_of.values())
-        for item in keep - shown:
-            self._reunite(item, now_s, body, shown - keep)
+        for item in keep - shown & self._known.keys():
+            if self._known[item].track.label == ObjectClass.BOX:
+                self._reunite(item, now_s, body, shown - keep)
+            elif self._known[item].track.label in ROAD_USERS:
+                self._meet_again(item, now_s, shown - keep)
         self._forget(now_s, elapsed, body, shown, keep)
 
     def carry(self, item: int, pose: Pose2, z: float) -> None:
@@ -182,8 +187,10 @@ class SceneMemory:
         known = self._known[item]
         t, (name, confidence) = known.track, known.colour()
         x, y, z = known.place(self._top_below(known)).tolist()
+        unseen_s = 0.0 if self._now_s is None else self._now_s - known.seen_s
+        measured = known.measured is not None
         return SceneObject(
-            item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence, known.measured is not None
+            item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence, measured, unseen_s
         )
 
     def _top_below(self, known: _Known) -> float | None:
@@ -257,10 +264,8 @@ class SceneMemory:
         Far away a track now and then jumps to a neighbour; the thing itself comes back under another id. What was known
         beside it is another thing, and where a box was measured, there it is.
         """
-        lost = self._known.get(item)
-        if lost is None or lost.track.label != ObjectClass.BOX or lost.measured is not None:
-            return
-        if now_s - lost.seen_s < MISSING_S:
+        lost = self._known[item]
+        if lost.measured is not None or now_s - lost.seen_s < MISSING_S:
             return
         near, far = CERTAIN_WITHIN_M
         place = lost.place()[:2]
@@ -275,8 +280,24 @@ class SceneMemory:
         ]
         distance, other = min(alike, default=(math.inf, -1))
         if distance < REUNITED_M:
-            self._known[item] = self._known.pop(other)
-            self._id_of_track = {t: item if i == other else i for t, i in self._id_of_track.items()}
+            self._become(item, other)
+
+    def _meet_again(self, item: int, now_s: float, shown: set[int]) -> None:
+        """Who was lost from sight is the new person nearest to where they were; who was known then is somebody else."""
+        lost = self._known[item]
+        new = [
+            (math.dist(self._known[other].place()[:2], lost.place()[:2]), other)
+            for other in shown & self._known.keys()
+            if self._known[other].track.label == lost.track.label and self._known[other].first_s > lost.seen_s
+        ]
+        distance, other = min(new, default=(math.inf, -1))
+        if distance < SAME_PERSON_M + WALKING_MPS * (now_s - lost.seen_s):
+            self._become(item, other)
+
+    def _become(self, item: int, other: int) -> None:
+        """What is known as ``other`` is ``item``."""
+        self._known[item] = self._known.pop(other)
+        self._id_of_track = {t: item if i == other else i for t, i in self._id_of_track.items()}
 
     def _forget(self, now_s: float, elapsed: float, body: Pose2, shown: set[int], keep: frozenset[int]) -> None:
         near, far = CERTAIN_WITHIN_M
@@ -284,8 +305,7 @@ class SceneMemory:
             if item in shown:
                 continue
             if known.track.label in ROAD_USERS:
-                # somebody walks on: where they were is no knowledge, whoever is looked for
-                gone = now_s - known.seen_s > PERSON_FORGOTTEN_S
+                gone = now_s - known.seen_s > (PERSON_AWAITED_S if item in keep else PERSON_FORGOTTEN_S)
             elif item in keep and known.measured is not None:
                 continue
             else:

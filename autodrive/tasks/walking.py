@@ -7,6 +7,7 @@ import math
 from autodrive.geometry import Pose2, wrap_angle
 from autodrive.humanoid.arm_task import ArmTask
 from autodrive.language.model import Place, PlaceKind
+from autodrive.scene import ROAD_USERS
 from autodrive.tasks.places import PERSON_GAP_M, place_pose, stand_before
 from autodrive.tasks.wish import LOST, REST, View, Wish
 
@@ -16,6 +17,7 @@ SETTLED_S = 0.6
 MOVED_M = 0.35  # a target that moves less keeps its goal: tracks jitter
 FOLLOW_M = 1.3
 LOST_S = 4.0
+WALKED_OFF_S, AWAIT_S = 2.0, 8.0
 STUCK_S = 30.0
 # a way round furniture leads away from the goal at first: who gets about is not stuck, for a while
 ROAMING_M, RESTING_S, LOST_WAY_S = 1.0, 12.0, 75.0
@@ -69,6 +71,7 @@ class GoTo:
         self._place, self._arms = place, arms
         self._goal: Pose2 | None = None
         self._seen: tuple[tuple[float, float], ...] = ()
+        self._awaits_since: float | None = None
         self._arrival = Arrival()
 
     def step(self, view: View) -> Wish:
@@ -78,7 +81,22 @@ class GoTo:
             return Wish(LOST, failed="I do not see any more where to go")
         arrived, stuck = self._arrival.judge(view, self._goal)
         near = self._place.targets
+        if not self._has_walked_off(view):
+            self._awaits_since = None
+        elif arrived or stuck or self._awaits_since is not None:
+            return self._await(view)
         return Wish("walk", goal=self._goal, arms=self._arms, near=near, done=arrived, failed=stuck)
+
+    def _has_walked_off(self, view: View) -> bool:
+        items = [item for item in map(view.find, self._place.targets) if item is not None]
+        return any(item.label in ROAD_USERS and item.unseen_s > WALKED_OFF_S for item in items)
+
+    def _await(self, view: View) -> Wish:
+        """Where somebody was seen last, and is not any more: look for them a while."""
+        self._awaits_since = view.now_s if self._awaits_since is None else self._awaits_since
+        if view.now_s - self._awaits_since > AWAIT_S:
+            return Wish(LOST, arms=self._arms, failed="I do not see any more where to go")
+        return Wish("look for them", goal=self._goal, arms=self._arms, near=self._place.targets)
 
     def _aim(self, view: View) -> None:
         """Choose the goal; again only when a target has really moved, and never because the body walks around it."""
@@ -154,8 +172,8 @@ class Follow:
     def step(self, view: View) -> Wish:
         """Never done; fails when the person is out of sight."""
         person = view.find(self._target)
-        if person is not None:
-            self._seen_s = view.now_s
+        if person is not None and person.unseen_s < LOST_S:
+            self._seen_s = view.now_s - person.unseen_s
             goal = stand_before(person, view.objects, view.ego.pose, FOLLOW_M)
             if self._goal is None or math.dist((goal.x, goal.y), (self._goal.x, self._goal.y)) > MOVED_M:
                 self._goal = goal
