@@ -29,7 +29,7 @@ from autodrive.language.model import (
 )
 from autodrive.scene import ROAD_USERS, EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.handling import PickUp, PutDown, Touch
-from autodrive.tasks.memory import PERSON_FORGOTTEN_S, SceneMemory
+from autodrive.tasks.memory import CLEAR_M, PERSON_FORGOTTEN_S, SceneMemory
 from autodrive.tasks.walking import Follow, GoTo, Inspect, LookAt, Wait
 from autodrive.tasks.wish import LOST, REST, Behaviour, TaskState, View, Wish
 from autodrive.vision.appearance import Colour
@@ -38,8 +38,7 @@ Understand = Callable[[str, Scene, Context], Outcome]
 Maker = Callable[[View], Behaviour]
 
 LOOK_AROUND_S = 3.0  # what is not found may still have to be seen or its colour be made sure of
-# colours of boxes farther than this are often mistaken; one look does for all that stands around one spot
-CLEAR_M, ONE_LOOK_M, MOST_LOOKS = 2.6, 1.5, 3
+ONE_LOOK_M, MOST_LOOKS = 1.5, 3  # one look does for all that stands around one spot
 HANDLING_IDS = 10  # one behaviour of the hands uses up to so many task ids
 IDLE, RUNNING, DONE, FAILED, ASKING, REFUSED, HALTED = (
     *("idle", "running", "done", "failed", "question", "refused"),

@@ -16,6 +16,7 @@ from autodrive.humanoid.arm_task import ArmTask, BoxPose
 from autodrive.humanoid.stance import MAX_ACROSS_M, Upright, reachable, stance
 from autodrive.language.model import SceneObject
 from autodrive.scene import ObjectClass
+from autodrive.tasks.memory import CLEAR_M
 from autodrive.tasks.places import standing_around, support_of
 from autodrive.tasks.walking import Arrival
 from autodrive.tasks.wish import LOST, View, Wish
@@ -116,7 +117,8 @@ class PickUp:
         if item is None:
             return Wish(LOST, failed="I do not see the box any more")
         self._colour = self._colour or item.colour
-        if item.colour != self._colour and item.colour_confidence > SURE_OF_COLOUR:
+        near = math.dist((item.x, item.y), (view.ego.pose.x, view.ego.pose.y)) < CLEAR_M
+        if near and item.colour != self._colour and item.colour_confidence > SURE_OF_COLOUR:
             return Wish(LOST, failed=f"the box looked {self._colour} from afar, but it is {item.colour}")
         # it was found to be small enough before it was agreed to; from near it may look larger than it is
         item = replace(item, length=min(item.length, MAX_ACROSS_M), width=min(item.width, MAX_ACROSS_M))

@@ -36,7 +36,9 @@ MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
 ENOUGH_EVIDENCE = 2.0  # votes of full confidence
-VOTES_FADE = 0.97  # per vote: what was seen of a colour from afar must not outweigh what is seen from near
+# votes count in full up to this distance, and by the solid angle beyond it, but never nothing; a full one lets the
+# older ones fade: what was seen of a colour from afar must not outweigh what is seen from near
+CLEAR_M, LEAST_WEIGHT, FADES = 2.6, 0.2, 0.03
 SIZES_KEPT = 100  # frames
 # a box on a table that is seen as one with the table is so many times as large as it was, or sunk into it so deep
 GROWN, SUNK_M = 2.2, 0.15
@@ -94,10 +96,12 @@ class _Known:
         prior[2] = top + self.size()[2] / 2
         return self.sights.place(prior, TOP_STD_M)
 
-    def vote(self, colour: Colour) -> None:
-        """Note what colour it was called now."""
-        self.votes = {name: VOTES_FADE * weight for name, weight in self.votes.items()}
-        self.votes[colour.name] = self.votes.get(colour.name, 0.0) + colour.confidence
+    def vote(self, colour: Colour, body: Pose2) -> None:
+        """Note what colour it was called now, seen from ``body``."""
+        distance = max(math.dist((self.track.x, self.track.y), (body.x, body.y)), CLEAR_M)
+        weight = max((CLEAR_M / distance) ** 2, LEAST_WEIGHT)
+        self.votes = {name: (1 - FADES * weight) * votes for name, votes in self.votes.items()}
+        self.votes[colour.name] = self.votes.get(colour.name, 0.0) + weight * colour.confidence
 
     def colour(self) -> tuple[str | None, float]:
         """Name and confidence of what it is mostly called."""
@@ -139,7 +143,7 @@ class SceneMemory:
         for track_id, colour in colours.items():
             if track_id in thing_of:
                 known = self._known[thing_of[track_id]]
-                known.vote(colour)
+                known.vote(colour, body)
                 # a line of sight to something of another colour is one to something else
                 same = colour.name == known.colour()[0]
                 if colour.sight is not None and same and known.track.label == ObjectClass.BOX:
