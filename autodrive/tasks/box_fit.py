@@ -23,6 +23,7 @@ SIDES = 12  # directions in which an outline is compared
 OUTLINE_STD_RAD, SWAY_STD_RAD, DRIFT_RAD_PER_M = 0.002, 0.004, 0.012
 PRIOR_STD = (0.3, 0.3, 0.12, 0.3, 0.05, 0.05, 0.05)  # x, y, bottom [m], yaw [rad], length, width, height [m]
 SMALLEST_M = 0.05
+BELIEVED = 1.5  # so many standard deviations off the prior: outlines of something else, though they agree
 SURE_M = 0.06  # standard deviation of x, y and the bottom of what counts as found
 COARSE_TO_FINE = (10.0, 3.0, 1.0)  # times what outlines may be off: a poor start must not hold on to outliers
 FITS_RAD = 0.006
@@ -84,7 +85,8 @@ class BoxFit:
         for slack in COARSE_TO_FINE:
             found = least_squares(_misfit, box, args=(start, views, whiten / slack), loss="soft_l1", max_nfev=30)
             box = found.x
-        if _off(box, views) > FITS_RAD or box[4:].min() < SMALLEST_M:
+        strange = (np.abs(box - start) / PRIOR_STD)[[0, 1, 2, 4, 5, 6]].max() > BELIEVED
+        if strange or _off(box, views) > FITS_RAD or box[4:].min() < SMALLEST_M:
             self.views = self.views[len(self.views) // 3 :]  # it was pushed, or was another box
             return None
         if float(np.linalg.inv(found.jac.T @ found.jac).diagonal()[:3].max()) > SURE_M**2:

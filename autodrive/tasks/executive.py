@@ -228,7 +228,7 @@ class Executive:
             self._behaviour = self._makers.pop(0)(view)
         wish = self._behaviour.step(view)
         if wish.failed:
-            if wish.phase == LOST and self._at == 0 and not self._lost_once:
+            if wish.phase == LOST and self._at == 0 and self._held is None and not self._lost_once:
                 # what was taken for it was not there: perhaps it is somewhere else
                 self._lost_once, self._asked = True, (self.report.text, view.now_s)
                 self.report = Report(self.report.text, RUNNING, "I look for it")
