@@ -1,6 +1,7 @@
 """Outlines of boxes: cut out of an image, and what several of them say of the box."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -55,6 +56,11 @@ def test_few_outlines_or_such_from_one_place_leave_the_range_open() -> None:
     for _ in range(20):
         fit.add(outline(BOX, body, rng), body)
     assert fit.solve(BELIEVED) is None
+
+
+def test_outlines_of_something_far_from_what_is_believed_are_not_of_the_box() -> None:
+    fit, other = BoxFit(), replace(BOX, x=BOX.x + 0.8, z=BOX.z + 0.2)
+    assert approach(fit, other, np.random.default_rng(1)) is None
 
 
 def test_a_box_that_was_pushed_is_found_again() -> None:

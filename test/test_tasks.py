@@ -297,6 +297,26 @@ def test_a_person_who_walks_off_is_looked_for_where_they_were_last(comes_back: b
         assert math.dist((puppet.pose.x, puppet.pose.y), (again.x, again.y)) < 1.5
 
 
+def test_a_nearer_place_that_comes_to_light_on_the_way_is_the_one_that_was_meant() -> None:
+    near = track(6, ObjectClass.CONE, -1.2, 0.0, 0.4, 0.4, 0.5)
+    far = track(5, ObjectClass.CONE, 0.0, -4.0, 0.4, 0.4, 0.5)
+
+    def nearest(_text: str, scene: Scene, _context: Context) -> Outcome:
+        cones = [o for o in scene.objects if o.label == ObjectClass.CONE]
+        cone = min(cones, key=lambda o: math.dist((o.x, o.y), (scene.robot.x, scene.robot.y)))
+        return grounded(Step(StepKind.PICK_UP, 2), Step(StepKind.BRING, 2, Place(PlaceKind.OBJECT, (cone.track_id,))))
+
+    puppet = Puppet({}, (TABLE, BOX, far))
+    puppet.executive = Executive(nearest, ARMS)
+    puppet.run(0.9)
+    puppet.run(2.0, "bring")
+    puppet.tracks = (TABLE, BOX, far, near)
+    puppet.run(60.0)
+    assert puppet.executive.report.state == "done"
+    assert puppet.executive.report.steps[1]["place"]["targets"] == [6]
+    assert math.dist((puppet.pose.x, puppet.pose.y), (near.x, near.y)) < 1.2
+
+
 def test_following_keeps_its_distance_and_ends_when_the_person_is_lost() -> None:
     puppet = Puppet({"follow": grounded(Step(StepKind.FOLLOW, 4))})
     puppet.run(8.0, "follow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,9 +84,11 @@ class Executive:
         self._held: int | None = None
         self._held_size = (0.16, 0.16, 0.16)
         self._asked: tuple[str, float] | None = None  # text and since when its meaning is looked for
+        self._asked_from = Pose2(0.0, 0.0, 0.0)
         self._looking: Inspect | None = None  # what is understood only from nearer
         self._looked: list[tuple[float, float]] = []  # places that were looked at for the asked text
         self._lost_once = False  # what the asked text means was found, and then it was not there
+        self._meant: tuple[Scene, Context] | None = None  # in which the present steps were understood
         self._task_id = 0
         self._halt = False
         self.report = Report("", IDLE, "I wait for an instruction")
@@ -107,6 +109,7 @@ class Executive:
         view = View(now_s, ego, arms, self.memory.find, self.memory.objects(), self._home)
         for text in texts:
             self._asked, self._looking, self._looked, self._lost_once = (text, now_s), None, [], False
+            self._asked_from = ego.pose
             self._hear(view)
         if not texts and self._asked is not None and self._looking is None:
             self._hear(view)
@@ -141,7 +144,7 @@ class Executive:
         text, since = self._asked
         # who is waited for, and has walked off, is not there to be spoken of
         there = tuple(o for o in view.objects if o.label not in ROAD_USERS or o.unseen_s <= PERSON_FORGOTTEN_S)
-        scene = Scene(view.ego.pose, there, self._home, self._held)
+        scene = Scene(self._asked_from, there, self._home, self._held)
         outcome = self._understand(text, scene, self._context)
         unsure = isinstance(outcome, Question) or (isinstance(outcome, Refusal) and outcome.cause == Cause.NOT_FOUND)
         if unsure and view.now_s - since < LOOK_AROUND_S:
@@ -152,14 +155,15 @@ class Executive:
             self._look_closer(text, item)
             return
         self._asked = None
-        self._context = outcome.context
+        context, self._context = self._context, outcome.context
         if isinstance(outcome, Question):
             self._end_all()
             self.report = Report(text, ASKING, outcome.text, mentions=(("which one", outcome.candidates),))
         elif isinstance(outcome, Refusal):
             self.report = Report(text, REFUSED, outcome.reason)
         else:
-            self._begin(text, outcome, view)
+            self._meant = scene, context
+            self._begin(text, outcome)
 
     def _worth_a_look(self, outcome: Outcome, view: View) -> SceneObject | None:
         """What to see from nearer before asking back or giving up.
@@ -193,7 +197,7 @@ class Executive:
         says = "I cannot tell from here and look from nearer"
         self.report = Report(text, RUNNING, says, mentions=(("what I look at", (item.track_id,)),))
 
-    def _begin(self, text: str, grounded: Grounded, view: View) -> None:
+    def _begin(self, text: str, grounded: Grounded) -> None:
         self._end_all()
         mentions = tuple((mention.text, mention.track_ids) for mention in grounded.mentions)
         steps = tuple(step.as_dict() for step in grounded.steps)
@@ -289,21 +293,51 @@ class Executive:
             case StepKind.PICK_UP:
                 return [lambda _: PickUp(_the(step.target), config, self._next_task_id())]
             case StepKind.PUT:
-                return [lambda view: self._delivery(step.place, view)]
+                return [self._delivery]
             case StepKind.BRING:
                 pick: list[Maker] = [lambda _: PickUp(_the(step.target), config, self._next_task_id())]
                 held = self._held is not None and self._held == step.target
-                return [*([] if held else pick), lambda view: self._delivery(step.place, view)]
+                return [*([] if held else pick), self._delivery]
         return [lambda _: Wait(step.seconds or 0.0, self._holding_task())]
 
-    def _delivery(self, place: Place | None, view: View) -> Behaviour:
+    def _think_again(self, view: View) -> None:
+        """Understand the text once more, as of when it was said: on the way a nearer cone may have come to light.
+
+        What is worked with is where it was then, and who was meant stays who was meant: people move.
+        """
+        place = self._steps[self._at].place
+        items = [] if place is None else [view.find(item) for item in place.targets]
+        if self._meant is None or any(item is None or item.label in ROAD_USERS for item in items):
+            return
+        then, context = self._meant
+        worked_with = {step.target for step in self._steps}
+        before = [item for item in then.objects if item.track_id in worked_with]
+        now = [item for item in view.objects if item.track_id not in worked_with]
+        scene = replace(then, objects=tuple(sorted([*before, *now], key=lambda item: item.track_id)))
+        outcome = self._understand(self.report.text, scene, context)
+        if not isinstance(outcome, Grounded) or _deeds(outcome.steps) != _deeds(self._steps):
+            return
+        self._steps = outcome.steps
+        self.report = replace(
+            self.report,
+            steps=tuple(step.as_dict() for step in outcome.steps),
+            mentions=tuple((mention.text, mention.track_ids) for mention in outcome.mentions),
+        )
+
+    def _delivery(self, view: View) -> Behaviour:
         """Onto a table where the place is one, else stand at the place and hold it out."""
-        place = place or Place(PlaceKind.HOME)
+        self._think_again(view)
+        place = self._steps[self._at].place or Place(PlaceKind.HOME)
         item = view.find(place.targets[0]) if place.targets else None
         at_it = place.relation in (Relation.AT, Relation.ON, Relation.NEXT_TO, Relation.NEAR)
         if item is not None and item.label == ObjectClass.TABLE and at_it:
             return PutDown(item.track_id, self._arms_config, self._next_task_id(), self._held_size, self._held)
         return GoTo(place, self._holding_task())
+
+
+def _deeds(steps: tuple[Step, ...]) -> list[tuple[StepKind, int | None]]:
+    """What is done to what, wherever."""
+    return [(step.kind, step.target) for step in steps]
 
 
 def _the(target: int | None) -> int:
