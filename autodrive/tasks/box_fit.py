@@ -22,6 +22,7 @@ SIDES = 12  # directions in which an outline is compared
 # of each side: a third of a pixel; of all together: how the body leans, and what odometry drifts while it walks
 OUTLINE_STD_RAD, SWAY_STD_RAD, DRIFT_RAD_PER_M = 0.002, 0.004, 0.012
 PRIOR_STD = (0.3, 0.3, 0.12, 0.3, 0.05, 0.05, 0.05)  # x, y, bottom [m], yaw [rad], length, width, height [m]
+TABLE_STD_M = 0.08  # of the bottom of what stands on a table that is known
 SMALLEST_M = 0.05
 BELIEVED = 1.5  # so many standard deviations off the prior: outlines of something else, though they agree
 SURE_M = 0.06  # standard deviation of x, y and the bottom of what counts as found
@@ -73,19 +74,26 @@ class BoxFit:
         apart = np.linalg.norm(eyes[:, None] - eyes[None], axis=-1) + 1e9 * np.tri(len(eyes))
         self.views.pop(int(np.unravel_index(apart.argmin(), apart.shape)[0]))
 
-    def solve(self, prior: BoxPose) -> BoxPose | None:
-        """The box, given what is believed of it; None while outlines are few, leave it open, or fit no box."""
+    def solve(self, prior: BoxPose, on_table: bool = False) -> BoxPose | None:
+        """The box, given what is believed of it, and whether its bottom is a table's top.
+
+        None while outlines are few, leave it open, or fit no box.
+        """
         if len(self.views) < LEAST:
             return None
+        deviation = np.array(PRIOR_STD)
+        if on_table:
+            deviation[2] = TABLE_STD_M
         start = np.array([prior.x, prior.y, prior.bottom, prior.yaw, prior.length, prior.width, prior.height])
         names = ("eye", "basis", "extents", "walked")
         views = _View(*(np.array([getattr(view, name) for view in self.views]) for name in names))
         whiten = _whiten(self._walked - views.walked[:, 0])
         box = start
         for slack in COARSE_TO_FINE:
-            found = least_squares(_misfit, box, args=(start, views, whiten / slack), loss="soft_l1", max_nfev=30)
+            known = start, deviation, views, whiten / slack
+            found = least_squares(_misfit, box, args=known, loss="soft_l1", max_nfev=30)
             box = found.x
-        strange = (np.abs(box - start) / PRIOR_STD)[[0, 1, 2, 4, 5, 6]].max() > BELIEVED
+        strange = (np.abs(box - start) / deviation)[[0, 1, 2, 4, 5, 6]].max() > BELIEVED
         if strange or _off(box, views) > FITS_RAD or box[4:].min() < SMALLEST_M:
             self.views = self.views[len(self.views) // 3 :]  # it was pushed, or was another box
             return None
@@ -102,9 +110,9 @@ def _whiten(walked_m: Array) -> Array:
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
-def _misfit(box: Array, prior: Array, views: _View, whiten: Array) -> Array:
+def _misfit(box: Array, prior: Array, deviation: Array, views: _View, whiten: Array) -> Array:
     outlines = whiten @ (_seen(box, views) - views.extents)[..., None]
-    return np.concatenate([outlines.ravel(), (box - prior) / PRIOR_STD])
+    return np.concatenate([outlines.ravel(), (box - prior) / deviation])
 
 
 def _off(box: Array, views: _View) -> float:

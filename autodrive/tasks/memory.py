@@ -172,7 +172,8 @@ class SceneMemory:
         table = self._table_below(known)
         x, y, z = known.place(self._top_below(known)).tolist()
         yaw = known.yaw() if table is None else table.yaw()
-        known.measured = known.fit.solve(BoxPose(x, y, z, yaw, *known.size())) or before
+        believed = BoxPose(x, y, z, yaw, *known.size())
+        known.measured = known.fit.solve(believed, on_table=table is not None) or before
 
     def objects(self) -> tuple[SceneObject, ...]:
         """All that is known, in map, by rising id."""
