@@ -16,7 +16,7 @@ from graph_run import REPOSITORY, Run
 
 from autodrive.data.bags import BagBytes, typestore
 from autodrive.recording.bag_writer import BagWriter
-from autodrive.recording.compare import compare
+from autodrive.recording.compare import compare, differences
 from autodrive.recording.frames import ImageStream, gather, stamp_in, stamp_of
 from autodrive_nodes import contracts
 from autodrive_nodes.graph import Options
@@ -39,6 +39,15 @@ def replay(bag: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess
     command = [sys.executable, "-m", "autodrive_nodes.cli", "replay", str(bag), "--out", str(out), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200)
+
+
+def test_what_another_processor_rounds_otherwise_has_not_moved() -> None:
+    old = {"goal": [0.1 + 0.2, 1e9], "phase": "walk", "dock": None}
+    same, moved = {**old, "goal": [0.3, 1e9 + 1e-7]}, {**old, "goal": [0.31, 1e9], "dock": [1.0]}
+    assert not [d for d in differences(json.dumps(old), json.dumps(same), "data") if d[3] > 1e-9 * max(1.0, d[1])]
+    names = {name for name, *_ in differences(json.dumps(old), json.dumps(moved), "data")}
+    assert names == {"data.goal[0]", "data.dock"}
+    assert [d[3] for d in differences("walk", "stand", "data")] == [math.inf]
 
 
 def test_a_drive_replays_to_the_byte_also_from_its_images_on(tmp_path: Path) -> None:

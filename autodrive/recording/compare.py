@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -16,6 +17,7 @@ from autodrive.data.bags import BagBytes, BagReader
 from autodrive.recording.frames import stamp_in
 
 FLOAT32 = 7  # of sensor_msgs/PointField
+ROUNDING = 1e-9  # of numbers below 1, of the value above: another processor rounds otherwise, and nothing has moved
 
 
 @dataclass
@@ -54,7 +56,10 @@ class Comparison:
 def compare(
     reference: Path, candidate: Path, topics: Collection[str], tolerances: Mapping[str, float] | None = None
 ) -> Comparison:
-    """Messages of ``topics``, matched by stamp; ``tolerances`` maps patterns "topic:field" to amounts (else 0)."""
+    """Messages of ``topics``, matched by stamp.
+
+    ``tolerances`` maps patterns "topic:field" to amounts, for others it is the rounding of processors.
+    """
     with BagReader(reference) as old_bag, BagReader(candidate) as new_bag:
         old, new = _by_stamp(old_bag, topics), _by_stamp(new_bag, topics)
         same, found = dict.fromkeys(sorted(topics), 0), dict[tuple[str, str], Change]()
@@ -63,7 +68,9 @@ def compare(
                 same[key[0]] += 1
                 continue
             moved = list(differences(old_bag.decode(old[key]), new_bag.decode(new[key])))
-            moved = [m for m in moved if not m[3] <= _allowed(tolerances or {}, f"{key[0]}:{m[0]}")]
+            moved = [
+                m for m in moved if not m[3] <= max(_allowed(tolerances or {}, f"{key[0]}:{m[0]}"), _rounding(m[1]))
+            ]
             same[key[0]] += not moved
             for name, before, after, amount in moved:
                 _note(found, key[0], name, key[1], before, after, amount)
@@ -80,7 +87,7 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, 
         for f in fields(old):
             if f.name != "__msgtype__" and (whole or f.name != "data"):
                 yield from differences(getattr(old, f.name), getattr(new, f.name), f"{name}.{f.name}".lstrip("."))
-    elif isinstance(old, (list, np.ndarray)):
+    elif isinstance(old, (list, np.ndarray)) and isinstance(new, (list, np.ndarray)):
         if len(old) != len(new):
             yield f"{name}.length", len(old), len(new), math.inf
         elif isinstance(old, list):
@@ -88,6 +95,11 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, 
                 yield from differences(a, b, f"{name}[{k}]")
         else:
             yield from _array_difference(old, new, name)
+    elif isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        for key in old:
+            yield from differences(old[key], new[key], f"{name}.{key}")
+    elif isinstance(old, str) and isinstance(new, str) and old != new and (both := _documents(old, new)) is not None:
+        yield from differences(*both, name)
     elif old != new and not (old is not new and old != old and new != new):
         yield name, old, new, _amount(old, new)
 
@@ -97,6 +109,19 @@ def _cloud(message: Any) -> Any:
     if not hasattr(message, "point_step") or any(f.datatype != FLOAT32 for f in message.fields):
         return None
     return np.frombuffer(message.data.tobytes(), "<f4") if len(message.data) % 4 == 0 else None
+
+
+def _documents(old: str, new: str) -> tuple[Any, Any] | None:
+    """What two texts say in JSON; None where they are other texts."""
+    try:
+        both = json.loads(old), json.loads(new)
+    except (ValueError, RecursionError):
+        return None
+    return both if all(isinstance(document, (dict, list)) for document in both) else None
+
+
+def _rounding(value: Any) -> float:
+    return ROUNDING * max(1.0, abs(value)) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
 def _array_difference(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any, float]]:
