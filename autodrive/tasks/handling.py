@@ -23,6 +23,8 @@ from autodrive.tasks.wish import LOST, View, Wish
 
 LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
 LOOK_S = 1.2
+# what is not measured by then is looked at from here too: outlines from one place leave its range open
+ASIDE_M = 0.4
 TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
 DOCK_S = 25.0  # who does not come near enough in this time stands against an edge that is not where it was thought
@@ -63,10 +65,10 @@ class AtStance:
         others = [] if table is None else standing_around(table, view.objects)
         return stance(item, table, config, view.ego.pose, others=others, kept=self.stance)
 
-    def approach(self, view: View, stance: Pose2) -> Wish:
-        """Walk to a step behind ``stance``; then look."""
+    def approach(self, view: View, stance: Pose2, aside_m: float = 0.0) -> Wish:
+        """Walk to a step behind ``stance``, or ``aside_m`` to the left of that; then look."""
         self.stance = stance
-        goal = stance @ Pose2(-LOOK_FROM_M, 0.0, 0.0)
+        goal = stance @ Pose2(-LOOK_FROM_M, aside_m, 0.0)
         arrived, stuck = self._arrival.judge(view, goal)
         if arrived:
             self.enter("look", view)
@@ -98,6 +100,8 @@ class PickUp:
         self._way = AtStance((target,), ArmTask("rest"), ArmTask("hold", task_id))
         self._box: BoxPose | None = None
         self._colour: str | None = None  # as it was agreed to
+        self._looks = [0.0]  # from how far aside it is still to be looked at
+        self._looked_aside = False
         self._tries = 0
         self._failed = ""
 
@@ -125,16 +129,29 @@ class PickUp:
         table = support_of(item, view.objects)
         if self._way.phase == "approach":
             self._way.near = (self.target,) if table is None else (self.target, table.track_id)
-            return self._way.approach(view, self._way.place(item, table, self._config, view))
+            return self._way.approach(view, self._way.place(item, table, self._config, view), self._looks[0])
         if self._way.elapsed(view) < LOOK_S:
             return Wish("look", near=self._way.near)
         place = self._way.place(item, table, self._config, view)
+        if self._looks_again(item, table):
+            self._way.enter("approach", view)
+            return self._way.approach(view, place, self._looks[0])
         if reason := reachable(item, place, self._config):
             return Wish("look", failed=reason)
         self._box, self._way.stance = _box(item, table), place
         self._task_id += 1  # a new try is a new job for the hands
         self._way.enter("work", view)
         return self._way.stand(view, self._pick())
+
+    def _looks_again(self, item: SceneObject, table: SceneObject | None) -> bool:
+        """Whether there is more to be seen of a box before the hands close on it."""
+        if len(self._looks) > 1:
+            self._looks.pop(0)
+            return True
+        if table is None or item.measured or self._looked_aside:
+            return False
+        self._looks, self._looked_aside = [ASIDE_M, 0.0], True
+        return True
 
     def _pick(self) -> ArmTask:
         return ArmTask("pick", self._task_id, box=self._box)
