@@ -28,10 +28,11 @@ from autodrive.language.model import (
 )
 from autodrive.scene import EgoState, ObjectClass, TrackedObject
 from autodrive.tasks.executive import Executive
+from autodrive.tasks.handling import PickUp
 from autodrive.tasks.memory import SceneMemory
 from autodrive.tasks.places import place_pose, stand_before, support_of
 from autodrive.tasks.walking import Arrival
-from autodrive.tasks.wish import TaskState, View
+from autodrive.tasks.wish import LOST, TaskState, View, Wish
 from autodrive.vision.appearance import Colour
 
 FRAME_NS = 100_000_000
@@ -271,6 +272,22 @@ def test_a_failed_grasp_is_tried_once_more_and_then_told() -> None:
     assert len({s.arms.task_id for s in puppet.states if s.arms.kind == "pick"}) == 2
 
 
+@pytest.mark.parametrize("another_is_red", [True, False])
+def test_a_box_of_another_colour_from_near_is_given_up_for_one_that_has_it(another_is_red: bool) -> None:
+    def box(number: int, y: float, colour: str) -> SceneObject:
+        return SceneObject(number, ObjectClass.BOX, 3.0, y, 0.82, 0.0, 0.16, 0.16, 0.16, 0.0, 0.0, colour, 0.9)
+
+    def step(x: float, colour: str) -> Wish:
+        scene = {2: box(2, -0.2, colour), 3: box(3, 0.3, "red" if another_is_red else "blue")}
+        ego = EgoState(0, Pose2(x, 0.0, 0.0), 0.0, 0.0)
+        return pick.step(View(0.0, ego, None, scene.get, tuple(scene.values()), Pose2(0.0, 0.0, 0.0)))
+
+    pick = PickUp(2, ARMS, 1)
+    assert not step(-2.0, "red").failed
+    assert not step(-2.0, "grey").failed, "from afar colours are mistaken"
+    assert (step(1.0, "grey").phase == LOST) == another_is_red
+
+
 def test_sequences_run_in_order_and_waiting_takes_its_time() -> None:
     wait = Step(StepKind.WAIT, seconds=3.0)
     puppet = Puppet({"go": grounded(Step(StepKind.GOTO, place=at(1)), wait, Step(StepKind.COME_BACK))})
@@ -428,7 +445,8 @@ def test_what_is_worked_with_is_forgotten_when_it_was_missed_for_long(
 ) -> None:
     memory = SceneMemory()
     for k in range(round((seen_s + 10.0) * 10)):
-        memory.update(k * 0.1, Pose2(0, 0, 0), [thing] if k < seen_s * 10 else [], {}, keep=frozenset({thing.track_id}))
+        tracks = [thing] if k < seen_s * 10 else []
+        memory.update(k * 0.1, Pose2(1, 0, 0), tracks, {}, keep=frozenset({thing.track_id}))
     assert (memory.find(thing.track_id) is not None) == kept
 
 

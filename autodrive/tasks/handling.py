@@ -120,9 +120,7 @@ class PickUp:
         item = view.find(self.target)
         if item is None:
             return Wish(LOST, failed="I do not see the box any more")
-        self._colour = self._colour or item.colour
-        near = math.dist((item.x, item.y), (view.ego.pose.x, view.ego.pose.y)) < CLEAR_M
-        if near and item.colour != self._colour and item.colour_confidence > SURE_OF_COLOUR:
+        if self._is_another(item, view):
             return Wish(LOST, failed=f"the box looked {self._colour} from afar, but it is {item.colour}")
         # it was found to be small enough before it was agreed to; from near it may look larger than it is
         item = replace(item, length=min(item.length, MAX_ACROSS_M), width=min(item.width, MAX_ACROSS_M))
@@ -142,6 +140,15 @@ class PickUp:
         self._task_id += 1  # a new try is a new job for the hands
         self._way.enter("work", view)
         return self._way.stand(view, self._pick())
+
+    def _is_another(self, item: SceneObject, view: View) -> bool:
+        """Whether from near it has another colour than it was agreed to, while another box has that colour."""
+        self._colour = self._colour or item.colour
+        far = math.dist((item.x, item.y), (view.ego.pose.x, view.ego.pose.y)) > CLEAR_M
+        if far or item.colour == self._colour or item.colour_confidence < SURE_OF_COLOUR:
+            return False
+        others = (o for o in view.objects if o.label == ObjectClass.BOX and o.track_id != item.track_id)
+        return any(o.colour == self._colour and o.colour_confidence > SURE_OF_COLOUR for o in others)
 
     def _looks_again(self, item: SceneObject, table: SceneObject | None) -> bool:
         """Whether there is more to be seen of a box before the hands close on it."""

@@ -30,7 +30,7 @@ PERSON_AWAITED_S, WALKING_MPS = 60.0, 1.5
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 # what is worked with may be hidden; but what was not there for so long, and longer than it ever was, was never there
 KEPT_FORGOTTEN_S, GLANCE_S = 8.0, 0.5
-UNMEASURED_FORGOTTEN_S = 5.0  # the same for boxes, which are mistaken from afar: till they were measured
+UNMEASURED_FORGOTTEN_S = 5.0  # the same for boxes, seen from near: they are mistaken from afar, till they were measured
 CERTAIN_WITHIN_M = (1.0, 4.0)
 MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
@@ -315,9 +315,9 @@ class SceneMemory:
                 continue
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
-                known.missed_s += elapsed if near < distance < far else 0.0
-                box = known.track.label == ObjectClass.BOX
-                kept_s = UNMEASURED_FORGOTTEN_S if box else max(KEPT_FORGOTTEN_S, known.watched_s)
+                kept_box = item in keep and known.track.label == ObjectClass.BOX
+                known.missed_s += elapsed if near < distance < (CLEAR_M if kept_box else far) else 0.0
+                kept_s = UNMEASURED_FORGOTTEN_S if kept_box else max(KEPT_FORGOTTEN_S, known.watched_s)
                 gone = known.missed_s > (kept_s if item in keep else THING_FORGOTTEN_S)
             if gone:
                 del self._known[item]
