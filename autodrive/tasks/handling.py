@@ -100,8 +100,7 @@ class PickUp:
         self._way = AtStance((target,), ArmTask("rest"), ArmTask("hold", task_id))
         self._box: BoxPose | None = None
         self._colour: str | None = None  # as it was agreed to
-        self._looks = [0.0]  # from how far aside it is still to be looked at
-        self._looked_aside = False
+        self._looks = [0.0, ASIDE_M, 0.0]  # from how far aside it may still be looked at; hands work from the middle
         self._tries = 0
         self._failed = ""
 
@@ -152,12 +151,10 @@ class PickUp:
 
     def _looks_again(self, item: SceneObject, table: SceneObject | None) -> bool:
         """Whether there is more to be seen of a box before the hands close on it."""
-        if len(self._looks) > 1:
-            self._looks.pop(0)
-            return True
-        if table is None or item.measured or self._looked_aside:
+        enough = table is None or item.measured or len(self._looks) == 1
+        if self._looks[0] == 0.0 and enough:
             return False
-        self._looks, self._looked_aside = [ASIDE_M, 0.0], True
+        self._looks.pop(0)
         return True
 
     def _pick(self) -> ArmTask:

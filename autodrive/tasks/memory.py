@@ -170,7 +170,7 @@ class SceneMemory:
         """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
         before, known.measured = known.measured, None
         table = self._table_below(known)
-        x, y, z = known.place(self._top_below(known)).tolist()
+        x, y, z = known.place(None if table is None else _top(table)).tolist()
         yaw = known.yaw() if table is None else table.yaw()
         believed = BoxPose(x, y, z, yaw, *known.size())
         known.measured = known.fit.solve(believed, on_table=table is not None) or before
