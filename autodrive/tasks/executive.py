@@ -174,7 +174,7 @@ class Executive:
         """
         pose = view.ego.pose
         if isinstance(outcome, Question):
-            items = [item for item in map(view.find, outcome.candidates) if item is not None]
+            items = view.known(outcome.candidates)
             tables = len(items) > 1 and all(item.label == ObjectClass.TABLE for item in items)
             alike = all(item.label == ObjectClass.BOX for item in items) and len({item.colour for item in items}) <= 1
             items = items if tables or alike else []

@@ -88,7 +88,7 @@ class GoTo:
         return Wish("walk", goal=self._goal, arms=self._arms, near=near, done=arrived, failed=stuck)
 
     def _has_walked_off(self, view: View) -> bool:
-        items = [item for item in map(view.find, self._place.targets) if item is not None]
+        items = view.known(self._place.targets)
         return any(item.label in ROAD_USERS and item.unseen_s > WALKED_OFF_S for item in items)
 
     def _await(self, view: View) -> Wish:
@@ -100,7 +100,7 @@ class GoTo:
 
     def _aim(self, view: View) -> None:
         """Choose the goal; again only when a target has really moved, and never because the body walks around it."""
-        targets = [item for item in map(view.find, self._place.targets) if item is not None]
+        targets = view.known(self._place.targets)
         seen = tuple((item.x, item.y) for item in targets)
         if self._goal is not None and not _moved(self._seen, seen):
             return
@@ -154,7 +154,7 @@ class LookAt:
             return item.x, item.y
         if self._place is None:
             return None
-        items = [i for i in map(view.find, self._place.targets) if i is not None]
+        items = view.known(self._place.targets)
         if items:
             return sum(i.x for i in items) / len(items), sum(i.y for i in items) / len(items)
         pose = self._place.pose or (view.home if self._place.kind == PlaceKind.HOME else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +25,10 @@ class View:
     find: Callable[[int | None], SceneObject | None]
     objects: tuple[SceneObject, ...]
     home: Pose2
+
+    def known(self, items: Iterable[int]) -> list[SceneObject]:
+        """Those of ``items`` (scene ids) that are known."""
+        return [found for found in map(self.find, items) if found is not None]
 
 
 @dataclass(frozen=True, slots=True)
