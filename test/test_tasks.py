@@ -263,6 +263,14 @@ def test_the_hands_hold_while_the_legs_carry_it_to_a_person() -> None:
     assert 0.8 < distance < 1.5
 
 
+def test_the_body_stands_while_the_hands_are_at_work() -> None:
+    puppet = Puppet({"bring": grounded(Step(StepKind.BRING, 2, at(3)))})
+    puppet.run(40.0, "bring")
+    for phase in ("pick", "place"):
+        at_work = [s for s in puppet.states if s.phase == phase]
+        assert at_work and all(s.dock is None and s.goal is None for s in at_work)
+
+
 def test_a_failed_grasp_is_tried_once_more_and_then_told() -> None:
     puppet = Puppet({"pick": grounded(Step(StepKind.PICK_UP, 2))})
     puppet.drops = True

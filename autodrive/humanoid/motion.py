@@ -17,7 +17,7 @@ TICK_S = 0.02
 SIDE_SIGN = (1.0, -1.0)  # left is +y
 TRAVEL_MPS = 0.35
 _SETTLE_S = 0.5
-_UNSURE_SETTLE_S = 2.4
+_UNSURE_SETTLE_S = 3.4  # docking settles for 1.8 s, and a pace does not show in the odometry before a second is over
 
 
 @dataclass(frozen=True, slots=True)

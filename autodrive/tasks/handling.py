@@ -45,7 +45,6 @@ class AtStance:
         self.stance: Pose2 | None = None
         self._phase, self._since = "approach", 0.0
         self._arrival = Arrival()
-        self._stands: Pose2 | None = None  # while the hands are at work
 
     @property
     def phase(self) -> str:
@@ -87,9 +86,8 @@ class AtStance:
         """Step up to the stance; once the hands are at work the body stays where it stands, for a step moves them."""
         status = view.arms if view.arms is not None and view.arms.task_id == arms.task_id else None
         at_work = status is not None and status.phase not in WAITING
-        self._stands = (self._stands or view.ego.pose) if at_work else None
         phase = "dock" if status is None else status.phase
-        return Wish(phase, dock=self._stands or self.stance, near=self.near, arms=arms)
+        return Wish(phase, dock=None if at_work else self.stance, near=self.near, arms=arms)
 
 
 class PickUp:
