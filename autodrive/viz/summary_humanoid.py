@@ -99,7 +99,8 @@ def _ways(truths: list[dict[str, Any]], ids: tuple[str, ...]) -> dict[str, NDArr
 def write_summary(path: Path, report: Mapping[str, Any], walk: Walk, hall: Hall) -> None:
     """Draw the page; ``report`` is the content of report.json."""
     figure = Figure(figsize=(14, 9), layout="constrained")
-    grid = figure.add_gridspec(4, 3, width_ratios=[1.5, 1.1, 0.9])
+    names = list(dict.fromkeys(name for _, name in walk.phases))
+    grid = figure.add_gridspec(4, 3, width_ratios=[1.5, 1.1, 0.9], height_ratios=[1, 1, 1, max(1.0, len(names) / 6)])
     _map(figure.add_subplot(grid[:, 0]), walk, hall, report.get("target") or {})
     speed = figure.add_subplot(grid[0, 1])
     series(speed, "speed [m/s]", walk.command[:, 0], np.hypot(walk.command[:, 1], walk.command[:, 2]), PALE, "asked")
@@ -107,13 +108,13 @@ def write_summary(path: Path, report: Mapping[str, Any], walk: Walk, hall: Hall)
     speed.legend(frameon=False, fontsize="small")
     series(figure.add_subplot(grid[1, 1]), "turn asked [rad/s]", walk.command[:, 0], walk.command[:, 3])
     _people(figure.add_subplot(grid[2, 1]), walk)
-    _phases(figure.add_subplot(grid[3, 1]), walk, float(report["sim_seconds"]))
+    _phases(figure.add_subplot(grid[3, 1]), walk, names, float(report["sim_seconds"]))
     numbers(figure.add_subplot(grid[:2, 2]), _figures(report))
     latency(figure.add_subplot(grid[2:, 2]), report["latency_ms"])
     outcome = "success" if report["success"] else f"no success: {report['why_not']}"
-    words = textwrap.shorten(report["instruction"], 80, placeholder=" ...")
+    words, outcome = (textwrap.shorten(text, 140, placeholder=" ...") for text in (report["instruction"], outcome))
     head = f"autodrive {report['body']} {report['robot']} · seed {report['seed']} · {report['mode']}"
-    figure.suptitle(f'{head}\n"{words}" · {outcome}')
+    figure.suptitle(f'{head}\n"{words}"\n{outcome}')
     figure.savefig(path, dpi=90)
 
 
@@ -160,13 +161,12 @@ def _people(axes: Axes, walk: Walk) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _phases(axes: Axes, walk: Walk, end_s: float) -> None:
+def _phases(axes: Axes, walk: Walk, names: list[str], end_s: float) -> None:
     """A bar per phase, in the order in which phases first came."""
-    names = list(dict.fromkeys(name for _, name in walk.phases))
     ends = [t for t, _ in walk.phases[1:]] + [end_s]
     for (start, name), end in zip(walk.phases, ends, strict=bool(walk.phases)):
         axes.barh(names.index(name), max(end - start, 0.05), left=start, color=ACCENT, height=0.7)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.invert_yaxis()
     axes.set_xlim(0, max(end_s, 0.1))
     axes.set_xlabel("t [s]")
