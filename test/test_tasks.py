@@ -386,6 +386,20 @@ def test_what_is_gone_is_forgotten_where_cameras_look_and_kept_where_they_do_not
     assert [o.track_id for o in memory.objects()] == [9], "the near one lies below the cameras"
 
 
+@pytest.mark.parametrize(("beside", "kept"), [((0.9, 0.4), False), ((0.6, 0.45), True), ((0.9, 0.7), True)])
+def test_a_box_that_is_worked_with_was_never_there_if_one_behind_it_is_seen_and_it_is_not(
+    beside: tuple[float, float], kept: bool
+) -> None:
+    memory = SceneMemory()
+    box = replace(BOX, x=0.8, y=0.0)
+    seen_for_a_while(memory, 0.0, [box])
+    for k in range(8, 80):
+        other = replace(BOX, track_id=9, x=beside[0], y=beside[1])
+        memory.update(k * 0.1, Pose2(0, 0, 0), [other], {}, keep=frozenset({2}))
+    assert memory.find(9) is not None
+    assert (memory.find(2) is not None) == kept
+
+
 def test_a_track_that_goes_over_to_something_else_does_not_take_a_thing_along() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX])

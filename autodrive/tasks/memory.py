@@ -32,6 +32,8 @@ THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
 KEPT_FORGOTTEN_S, GLANCE_S = 8.0, 0.5
 UNMEASURED_FORGOTTEN_S = 5.0  # the same for boxes, seen from near: they are mistaken from afar, till they were measured
 CERTAIN_WITHIN_M = (1.0, 4.0)
+# what is nearer may lie below the cameras; from there on a box is looked at, too, if one so near beside it is seen
+BELOW_CAMERAS_M, BESIDE_M = 0.75, 0.6
 MISSING_S, REUNITED_M = 1.0, 0.9
 MIN_AGE_S, MIN_SCORE = 0.6, 0.2
 SLACK_M = 0.15  # of the edges of tables
@@ -316,12 +318,24 @@ class SceneMemory:
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
                 kept_box = item in keep and known.track.label == ObjectClass.BOX
-                known.missed_s += elapsed if near < distance < (CLEAR_M if kept_box else far) else 0.0
+                looked_at = near < distance < (CLEAR_M if kept_box else far)
+                if looked_at or (kept_box and self._would_be_seen(known, distance, body, shown)):
+                    known.missed_s += elapsed
                 kept_s = UNMEASURED_FORGOTTEN_S if kept_box else max(KEPT_FORGOTTEN_S, known.watched_s)
                 gone = known.missed_s > (kept_s if item in keep else THING_FORGOTTEN_S)
             if gone:
                 del self._known[item]
                 self._id_of_track = {t: i for t, i in self._id_of_track.items() if i != item}
+
+    def _would_be_seen(self, box: _Known, distance: float, body: Pose2, shown: set[int]) -> bool:
+        """Whether a box at ``distance`` would be seen, were it there: one beside it is seen, and from no nearer."""
+        if distance < BELOW_CAMERAS_M:
+            return False
+        boxes = (k for k in map(self._known.get, shown) if k is not None and k.track.label == ObjectClass.BOX)
+        places = (other.place()[:2] for other in boxes)
+        return any(
+            math.dist(p, box.place()[:2]) < BESIDE_M and math.dist(p, (body.x, body.y)) > distance for p in places
+        )
 
 
 def _top(table: _Known) -> float:
