@@ -280,6 +280,15 @@ def test_a_failed_grasp_is_tried_once_more_and_then_told() -> None:
     assert len({s.arms.task_id for s in puppet.states if s.arms.kind == "pick"}) == 2
 
 
+def test_a_box_that_the_hands_did_not_find_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuted: list[int] = []
+    monkeypatch.setattr(SceneMemory, "refute", lambda memory, item: refuted.append(item))
+    puppet = Puppet({"pick": grounded(Step(StepKind.PICK_UP, 2))})
+    puppet.drops = True
+    puppet.run(60.0, "pick")
+    assert refuted == [2, 2], "once per failed grasp"
+
+
 @pytest.mark.parametrize("another_is_red", [True, False])
 def test_a_box_of_another_colour_from_near_is_given_up_for_one_that_has_it(another_is_red: bool) -> None:
     def box(number: int, y: float, colour: str) -> SceneObject:
@@ -440,6 +449,16 @@ def test_a_box_that_was_measured_is_not_taken_for_a_new_one_beside_it(measured: 
         memory.update(1.0 + k * 0.1, Pose2(0, 0, 0), [TABLE, beside], {9: Colour("red", 1.0)}, keep=frozenset({2}))
     found = memory.find(2)
     assert found is not None and found.y == pytest.approx(BOX.y if measured else beside.y, abs=0.05)
+
+
+def test_a_measured_place_that_was_refuted_is_where_the_tracker_sees_it_again() -> None:
+    memory = SceneMemory()
+    seen_for_a_while(memory, 0.0, [BOX])
+    memory._known[2].measured = BoxPose(BOX.x + 0.3, BOX.y, BOX.z, 0.0, BOX.length, BOX.width, BOX.height)
+    memory.refute(2)
+    found = memory.find(2)
+    assert found is not None
+    assert (found.x, found.measured) == (BOX.x, False)
 
 
 def test_a_glimpse_of_a_box_as_large_as_its_table_is_outvoted() -> None:

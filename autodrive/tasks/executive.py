@@ -114,6 +114,8 @@ class Executive:
         if not texts and self._asked is not None and self._looking is None:
             self._hear(view)
         wish = self._act(view)
+        if wish.refuted is not None:
+            self.memory.refute(wish.refuted)
         holding = arms is not None and arms.holding
         return TaskState(
             ego.stamp_ns,

@@ -24,7 +24,7 @@ from autodrive.tasks.wish import LOST, View, Wish
 LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
 LOOK_S = 1.2
 # what is not measured by then is looked at from here too: outlines from one place leave its range open
-ASIDE_M = 0.4
+LOOKS = (0.0, 0.4, 0.0)  # from how far aside [m]: hands work from the middle
 TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
 DOCK_S = 25.0  # who does not come near enough in this time stands against an edge that is not where it was thought
@@ -98,7 +98,7 @@ class PickUp:
         self._way = AtStance((target,), ArmTask("rest"), ArmTask("hold", task_id))
         self._box: BoxPose | None = None
         self._colour: str | None = None  # as it was agreed to
-        self._looks = [0.0, ASIDE_M, 0.0]  # from how far aside it may still be looked at; hands work from the middle
+        self._looks = list(LOOKS)
         self._tries = 0
         self._failed = ""
 
@@ -163,11 +163,11 @@ class PickUp:
         if mine and arms is not None and arms.done and arms.holding:
             self._way.enter("back off", view)
         elif mine and arms is not None and arms.failed:
-            self._give_way(view, arms.failed)
+            return self._give_way(view, arms.failed)
         elif self._way.elapsed(view) > WORK_S:
-            self._give_way(view, "the hands do not get the box")
+            return self._give_way(view, "the hands do not get the box")
         elif mine and arms is not None and arms.phase == "waiting" and self._way.elapsed(view) > DOCK_S:
-            self._give_way(view, arms.note or "the body does not come near enough")
+            return self._give_way(view, arms.note or "the body does not come near enough")
         elif not mine or (arms is not None and arms.phase in WAITING):
             self._refine(view)
         return self._way.stand(view, self._pick())
@@ -178,14 +178,15 @@ class PickUp:
         if item is not None and item.measured:
             self._box = _box(item, None)
 
-    def _give_way(self, view: View, reason: str) -> None:
-        """Back off without the box and, once, try again."""
+    def _give_way(self, view: View, reason: str) -> Wish:
+        """Back off without the box and, once, try again, with the box measured anew."""
         self._failed = reason
         self._tries += 1
         stance_pose, near = self._way.stance, self._way.near
-        self._way = AtStance(near, ArmTask("rest"), ArmTask("rest"))
+        self._way, self._looks = AtStance(near, ArmTask("rest"), ArmTask("rest")), list(LOOKS)
         self._way.stance = stance_pose
         self._way.enter("back off", view)
+        return replace(self._way.stand(view, self._pick()), refuted=self.target)
 
     def _end(self, view: View) -> Wish:
         if self._failed and self._tries < TRIES:

@@ -168,6 +168,11 @@ class SceneMemory:
             known.seen_s = known.seen_s if self._now_s is None else self._now_s
             known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
 
+    def refute(self, item: int) -> None:
+        """Note that hands did not find a box where it was measured: what is seen from now on counts."""
+        if (known := self._known.get(item)) is not None:
+            known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
+
     def _measure(self, known: _Known) -> None:
         """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
         before, known.measured = known.measured, None

@@ -37,7 +37,7 @@ class Wish:
 
     ``goal``: where the planner shall take base_link (map; None: stand). ``dock``: a pose to take in single paces
     instead, nearer to furniture than the planner goes. ``near``: scene ids that may be approached closely. ``done`` and
-    ``failed`` (a reason) end the behaviour.
+    ``failed`` (a reason) end the behaviour. ``refuted``: a thing that is not where it was measured.
     """
 
     phase: str
@@ -47,6 +47,7 @@ class Wish:
     near: tuple[int, ...] = ()
     done: bool = False
     failed: str = ""
+    refuted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
