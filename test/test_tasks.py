@@ -64,6 +64,7 @@ class Puppet:
         self.status: ArmStatus | None = None
         self.holding = False
         self.drops = False
+        self.restless = False  # it paces on while it is to dock, and hands wait for a body that stands
         self.loses_at_s = math.inf  # what is held
         self.states: list[TaskState] = []
         self._arm_s = 0.0
@@ -97,6 +98,7 @@ class Puppet:
         same = self.status is not None and (self.status.task_id, self.status.kind) == (task.task_id, task.kind)
         self._arm_s = self._arm_s + 0.1 if same else 0.0
         reached = task.box is None or math.dist((task.box.x, task.box.y), (self.pose.x, self.pose.y)) < 0.55
+        reached = reached and not (self.restless and state.dock is not None)
         done = self._arm_s > 1.0 and reached
         failed = "it slipped" if self.drops and task.kind == "pick" and done else ""
         if task.kind == "hold" and self.stamp_ns * 1e-9 > self.loses_at_s:
@@ -269,6 +271,13 @@ def test_the_body_stands_while_the_hands_are_at_work() -> None:
     for phase in ("pick", "place"):
         at_work = [s for s in puppet.states if s.phase == phase]
         assert at_work and all(s.dock is None and s.goal is None for s in at_work)
+
+
+def test_a_body_that_is_near_enough_but_comes_no_nearer_stands() -> None:
+    puppet = Puppet({"pick": grounded(Step(StepKind.PICK_UP, 2))})
+    puppet.restless = True
+    puppet.run(40.0, "pick")
+    assert puppet.executive.report.state == "done"
 
 
 def test_a_failed_grasp_is_tried_once_more_and_then_told() -> None:

@@ -27,6 +27,7 @@ LOOK_S = 1.2
 LOOKS = (0.0, 0.4, 0.0)  # from how far aside [m]: hands work from the middle
 TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
+NEAR_ENOUGH_S = 10.0  # docking takes four paces at most, where nothing is in the way
 DOCK_S = 25.0  # who does not come near enough in this time stands against an edge that is not where it was thought
 EDGE_M = 0.17  # from the table's edge to the centre of what is put down
 APART_M = 0.06
@@ -45,6 +46,7 @@ class AtStance:
         self.stance: Pose2 | None = None
         self._phase, self._since = "approach", 0.0
         self._arrival = Arrival()
+        self._in_reach_since: float | None = None  # what the hands are to work at
 
     @property
     def phase(self) -> str:
@@ -82,12 +84,20 @@ class AtStance:
             self._phase = "over"
         return Wish("back off", dock=goal, near=self.near, arms=self._after)
 
-    def stand(self, view: View, arms: ArmTask) -> Wish:
-        """Step up to the stance; once the hands are at work the body stays where it stands, for a step moves them."""
+    def stand(self, view: View, arms: ArmTask, config: ArmsConfig) -> Wish:
+        """Step up to the stance; once the hands are at work the body stays where it stands, for a step moves them.
+
+        So it does where it is near enough and comes no nearer: a table's edge may be in the way.
+        """
         status = view.arms if view.arms is not None and view.arms.task_id == arms.task_id else None
         at_work = status is not None and status.phase not in WAITING
+        if arms.box is None or reachable(arms.box, view.ego.pose, config):
+            self._in_reach_since = None
+        elif self._in_reach_since is None:
+            self._in_reach_since = view.now_s
+        near_enough = self._in_reach_since is not None and view.now_s - self._in_reach_since > NEAR_ENOUGH_S
         phase = "dock" if status is None else status.phase
-        return Wish(phase, dock=None if at_work else self.stance, near=self.near, arms=arms)
+        return Wish(phase, dock=None if at_work or near_enough else self.stance, near=self.near, arms=arms)
 
 
 class PickUp:
@@ -136,7 +146,7 @@ class PickUp:
         self._box, self._way.stance = _box(item, table), place
         self._task_id += 1  # a new try is a new job for the hands
         self._way.enter("work", view)
-        return self._way.stand(view, self._pick())
+        return self._way.stand(view, self._pick(), self._config)
 
     def _is_another(self, item: SceneObject, view: View) -> bool:
         """Whether from near it has another colour than it was agreed to, while another box has that colour."""
@@ -170,7 +180,7 @@ class PickUp:
             return self._give_way(view, arms.note or "the body does not come near enough")
         elif not mine or (arms is not None and arms.phase in WAITING):
             self._refine(view)
-        return self._way.stand(view, self._pick())
+        return self._way.stand(view, self._pick(), self._config)
 
     def _refine(self, view: View) -> None:
         """What is seen of the box on the last steps to it is better than what was seen before them."""
@@ -186,7 +196,7 @@ class PickUp:
         self._way, self._looks = AtStance(near, ArmTask("rest"), ArmTask("rest")), list(LOOKS)
         self._way.stance = stance_pose
         self._way.enter("back off", view)
-        return replace(self._way.stand(view, self._pick()), refuted=self.target)
+        return replace(self._way.stand(view, self._pick(), self._config), refuted=self.target)
 
     def _end(self, view: View) -> Wish:
         if self._failed and self._tries < TRIES:
@@ -234,7 +244,7 @@ class PutDown:
         self._way.stance = place
         self._task_id += 1
         self._way.enter("work", view)
-        return self._way.stand(view, self._place())
+        return self._way.stand(view, self._place(), self._config)
 
     def _choose(self, table: SceneObject, view: View) -> bool:
         """Where to set it down: as chosen, by what is seen of the table now, unless a box is sure to stand there."""
@@ -253,7 +263,7 @@ class PutDown:
 
     def _set_down(self, view: View) -> Wish:
         arms, mine = view.arms, view.arms is not None and view.arms.task_id == self._task_id
-        wish = self._way.stand(view, self._place())
+        wish = self._way.stand(view, self._place(), self._config)
         if mine and arms is not None and arms.failed:
             return replace(wish, failed=f"I could not put it down: {arms.failed}")
         if mine and arms is not None and arms.done and not arms.holding:
@@ -297,7 +307,7 @@ class Touch:
         self._way.stance, self._point = place, _near_face(item, place, self._config)
         self._task_id += 1
         self._way.enter("work", view)
-        return self._way.stand(view, self._touch())
+        return self._way.stand(view, self._touch(), self._config)
 
     def _touch(self) -> ArmTask:
         return ArmTask("touch", self._task_id, point=self._point)
@@ -310,7 +320,7 @@ class Touch:
         elif self._way.elapsed(view) > WORK_S:
             self._failed = "I could not touch it in time"
             self._way.enter("back off", view)
-        return self._way.stand(view, self._touch())
+        return self._way.stand(view, self._touch(), self._config)
 
 
 def _box(item: SceneObject, table: SceneObject | None) -> BoxPose:
