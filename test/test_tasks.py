@@ -411,7 +411,7 @@ def test_a_box_that_is_worked_with_was_never_there_if_one_behind_it_is_seen_and_
     memory = SceneMemory()
     box = replace(BOX, x=0.8, y=0.0)
     seen_for_a_while(memory, 0.0, [box])
-    for k in range(8, 80):
+    for k in range(8, 120):
         other = replace(BOX, track_id=9, x=beside[0], y=beside[1])
         memory.update(k * 0.1, Pose2(0, 0, 0), [other], {}, keep=frozenset({2}))
     assert memory.find(9) is not None

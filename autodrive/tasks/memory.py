@@ -28,9 +28,9 @@ PERSON_FORGOTTEN_S = 3.0
 # who is waited for is looked for where they were last; a new person whom they can have become by walking is them
 PERSON_AWAITED_S, WALKING_MPS = 60.0, 1.5
 THING_FORGOTTEN_S = 4.0  # where the cameras look and nothing hides it
-# what is worked with may be hidden; but what was not there for so long, and longer than it ever was, was never there
+# what is worked with may be hidden; but what was not there for so long, and longer than it ever was, was never there.
+# How long a box was watched does not count, till it was measured: they are mistaken from afar
 KEPT_FORGOTTEN_S, GLANCE_S = 8.0, 0.5
-UNMEASURED_FORGOTTEN_S = 5.0  # the same for boxes, seen from near: they are mistaken from afar, till they were measured
 CERTAIN_WITHIN_M = (1.0, 4.0)
 # what is nearer may lie below the cameras; from there on a box is looked at, too, if one so near beside it is seen
 BELOW_CAMERAS_M, BESIDE_M = 0.75, 0.6
@@ -326,7 +326,7 @@ class SceneMemory:
                 looked_at = near < distance < (CLEAR_M if kept_box else far)
                 if looked_at or (kept_box and self._would_be_seen(known, distance, body, shown)):
                     known.missed_s += elapsed
-                kept_s = UNMEASURED_FORGOTTEN_S if kept_box else max(KEPT_FORGOTTEN_S, known.watched_s)
+                kept_s = KEPT_FORGOTTEN_S if kept_box else max(KEPT_FORGOTTEN_S, known.watched_s)
                 gone = known.missed_s > (kept_s if item in keep else THING_FORGOTTEN_S)
             if gone:
                 del self._known[item]
