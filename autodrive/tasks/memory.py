@@ -257,12 +257,8 @@ class SceneMemory:
 
     def _same_as(self, track: TrackedObject, taken: set[int]) -> int:
         reach = SAME_PERSON_M if track.label in ROAD_USERS else SAME_THING_M
-        near = [
-            (math.dist(k.place()[:2], (track.x, track.y)), item)
-            for item, k in self._known.items()
-            if k.track.label == track.label and item not in taken
-        ]
-        distance, item = min(near, default=(math.inf, -1))
+        alike = [i for i, known in self._known.items() if known.track.label == track.label and i not in taken]
+        distance, item = self._nearest(alike, np.array([track.x, track.y]))
         if distance < reach:
             return item
         if track.track_id not in self._known:
@@ -284,13 +280,13 @@ class SceneMemory:
         if not near < math.dist(place, (body.x, body.y)) < far:
             return
         alike = [
-            (math.dist(self._known[other].place()[:2], place), other)
+            other
             for other in shown & self._known.keys()
             if self._known[other].track.label == ObjectClass.BOX
             and self._known[other].colour()[0] == lost.colour()[0]
             and self._known[other].first_s > lost.seen_s - MISSING_S
         ]
-        distance, other = min(alike, default=(math.inf, -1))
+        distance, other = self._nearest(alike, place)
         if distance < REUNITED_M:
             self._become(item, other)
 
@@ -298,13 +294,18 @@ class SceneMemory:
         """Who was lost from sight is the new person nearest to where they were; who was known then is somebody else."""
         lost = self._known[item]
         new = [
-            (math.dist(self._known[other].place()[:2], lost.place()[:2]), other)
+            other
             for other in shown & self._known.keys()
             if self._known[other].track.label == lost.track.label and self._known[other].first_s > lost.seen_s
         ]
-        distance, other = min(new, default=(math.inf, -1))
+        distance, other = self._nearest(new, lost.place()[:2])
         if distance < SAME_PERSON_M + WALKING_MPS * (now_s - lost.seen_s):
             self._become(item, other)
+
+    def _nearest(self, items: Sequence[int], place: Array) -> tuple[float, int]:
+        """How far [m] from ``place`` (x, y) the nearest of some things is, and which; infinity where there is none."""
+        near = ((math.dist(self._known[item].place()[:2], place), item) for item in items)
+        return min(near, default=(math.inf, -1))
 
     def _become(self, item: int, other: int) -> None:
         """What is known as ``other`` is ``item``."""
