@@ -91,7 +91,8 @@ class AtStance:
         """
         status = view.arms if view.arms is not None and view.arms.task_id == arms.task_id else None
         at_work = status is not None and status.phase not in WAITING
-        if arms.box is None or reachable(arms.box, view.ego.pose, config):
+        in_reach = arms.box is not None and not reachable(arms.box, view.ego.pose, config)
+        if not in_reach:
             self._in_reach_since = None
         elif self._in_reach_since is None:
             self._in_reach_since = view.now_s

@@ -73,6 +73,10 @@ class _Known:
         self.axes.append(cmath.exp(2j * track.yaw))
         self._size = None
 
+    def unmeasure(self) -> None:
+        """Forget all that made its place exact: it is not there any more, or never was."""
+        self.sights, self.fit, self.measured = Triangulation(), BoxFit(), None
+
     def yaw(self) -> float:
         """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
         if self.measured is not None:
@@ -166,12 +170,12 @@ class SceneMemory:
         if (known := self._known.get(item)) is not None:
             known.track = replace(known.track, x=pose.x, y=pose.y, yaw=pose.yaw, z=z)
             known.seen_s = known.seen_s if self._now_s is None else self._now_s
-            known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
+            known.unmeasure()
 
     def refute(self, item: int) -> None:
         """Note that hands did not find a box where it was measured: what is seen from now on counts."""
         if (known := self._known.get(item)) is not None:
-            known.sights, known.fit, known.measured = Triangulation(), BoxFit(), None
+            known.unmeasure()
 
     def _measure(self, known: _Known) -> None:
         """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
