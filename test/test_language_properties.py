@@ -242,3 +242,19 @@ def test_every_phrase_of_the_lexicon_leads_to_known_tokens() -> None:
         unknown = [word for word in token.split() if word not in KNOWN | lexicon.FILLERS]
         assert not unknown, (phrase, token)
         assert set(tokenize(" ".join(phrase))) <= KNOWN, phrase
+
+
+@pytest.mark.parametrize(
+    ("colours", "unsure"), [((("white", 0.9), ("white", 0.9)), False), (((None, 0.0), ("grey", 0.2)), True)]
+)
+def test_a_question_says_whether_colours_are_uncertain(
+    colours: tuple[tuple[str | None, float], ...], unsure: bool
+) -> None:
+    boxes = [
+        SceneObject(k, ObjectClass.BOX, 3.0, y, 0.1, 0.0, 0.4, 0.4, 0.2, 0.0, 0.0, *colour)
+        for k, (y, colour) in enumerate(zip((-0.5, 0.5), colours, strict=True))
+    ]
+    scene = Scene(Pose2(0.0, 0.0, 0.0), tuple(boxes), Pose2(0.0, 0.0, 0.0))
+    outcome = understanding()("go to the white box", scene, Context())
+    assert isinstance(outcome, Question)
+    assert outcome.unsure == unsure

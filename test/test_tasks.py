@@ -61,6 +61,7 @@ class Puppet:
         self.tracks = tracks
         self.pose, self.stamp_ns = Pose2(0.0, 0.0, 0.0), 0
         self.scenes: list[Scene] = []
+        self.colours: dict[int, Colour] = {}
         self.status: ArmStatus | None = None
         self.holding = False
         self.drops = False
@@ -77,7 +78,7 @@ class Puppet:
     def run(self, seconds: float, *texts: str) -> None:
         for _ in range(round(seconds * 10)):
             ego = EgoState(self.stamp_ns, self.pose, 0.0, 0.0)
-            state = self.executive.step(ego, self.tracks, {}, self.status, texts)
+            state = self.executive.step(ego, self.tracks, self.colours, self.status, texts)
             texts = ()
             self.states.append(state)
             if not state.halt:
@@ -192,6 +193,15 @@ def test_before_it_asks_which_of_two_far_boxes_it_looks_from_nearer() -> None:
     assert puppet.executive.report.mentions == (("what I look at", (2,)),), "said before it moves"
     puppet.run(16.0)
     assert puppet.executive.report.state == "done"
+
+
+@pytest.mark.parametrize("unsure", [True, False])
+def test_a_question_among_boxes_of_several_colours_is_worth_a_look_if_those_are_not_certain(unsure: bool) -> None:
+    beside = replace(BOX, track_id=9, y=0.5)
+    puppet = Puppet({"go": Question("which one is white?", (2, 9), unsure=unsure)}, (*TRACKS, beside))
+    puppet.colours = {2: Colour("purple", 0.3)}
+    puppet.run(4.0, "go")
+    assert (puppet.executive.report.state == "question") == (not unsure)
 
 
 def test_what_stays_unclear_is_asked_after_one_look_and_stop_ends_the_look() -> None:

@@ -214,12 +214,16 @@ class Grounded:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Ambiguous: what to ask back. ``options[k]`` says how ``candidates[k]`` differs from the others."""
+    """Ambiguous: what to ask back. ``options[k]`` says how ``candidates[k]`` differs from the others.
+
+    ``unsure``: it is asked because their colours are not certain.
+    """
 
     text: str
     candidates: tuple[int, ...]
     options: tuple[str, ...] = ()
     context: Context = field(default_factory=Context)
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def _ask(
     pending = Pending(
         text, doubt.phrase.span, candidates, question, options, tuple(decided.items()), replace(context, pending=None)
     )
-    return Question(question, candidates, options, replace(context, pending=pending))
+    return Question(question, candidates, options, replace(context, pending=pending), doubt.unsure)
 
 
 def _question(

@@ -178,8 +178,9 @@ class Executive:
         if isinstance(outcome, Question):
             items = view.known(outcome.candidates)
             tables = len(items) > 1 and all(item.label == ObjectClass.TABLE for item in items)
-            alike = all(item.label == ObjectClass.BOX for item in items) and len({item.colour for item in items}) <= 1
-            items = items if tables or alike else []
+            unclear = outcome.unsure or len({item.colour for item in items}) <= 1
+            boxes = all(item.label == ObjectClass.BOX for item in items) and unclear
+            items = items if tables or boxes else []
         else:
             items = list(view.objects)
         far = [
