@@ -145,7 +145,8 @@ def _map(axes: Axes, walk: Walk, hall: Hall, target: Mapping[str, Any]) -> None:
     axes.set_aspect("equal", "box")
     axes.set_xlabel("y [m]")
     axes.set_ylabel("x [m]")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
+    # a distance in text heights: halls differ in length, and so does this map in height
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=3.5, ncols=4, frameon=False)
 
 
 def _patch(item: DetectedObject | Block, face: Any, edge: Any) -> Polygon:
