@@ -99,6 +99,17 @@ def test_started_car_is_noticed_within_a_second() -> None:
         assert abs(out[-1][0].vx - truth[-1].vx) < 1.6  # constant velocity lags behind 2 m/s2
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_person_who_steps_off_slowly_is_followed_at_once(seed: int) -> None:
+    person = replace(WALKER, x=2.0, y=1.0, vx=0.0, vy=0.0)
+    truth = [person] * 30 + moving(person, 0.0, -0.5, 20)
+    out = follow(truth, seed, sigma=0.05, sigma_v=0.5)
+    off = [math.hypot(tracks[0].x - d.x, tracks[0].y - d.y) for tracks, d in zip(out[2:], truth[2:], strict=True)]
+    assert max(off) < 0.2
+    assert np.hypot(out[29][0].vx, out[29][0].vy) < 0.3
+    assert out[40][0].vy == pytest.approx(-0.5, abs=0.25), "a second later"
+
+
 def test_turning_car_yields_its_yaw_rate() -> None:
     rate, speed = 0.4, 6.0
     truth = []

@@ -27,6 +27,9 @@ from autodrive.vision.tracker_table import (
     valid,
 )
 
+# standard deviation of measured positions per class, along the line of sight: [m], and [m] per metre of range
+_POSITION_STD = np.array([0.3, 0.3, 0.3, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3])
+_POSITION_STD_PER_M = np.array([0.02, 0.02, 0.02, 0.03, 0.02, 0.02, 0.02, 0.02, 0.02])
 # white noise per class (tracker_filter): acceleration [m/s2]; turn acceleration [rad/s2], heading walk [rad/sqrt(s)]
 _ACCEL_STD = np.array([4.5, 4.0, 2.5, 1.5, 0.3, 0.3, 0.3, 0.3, 0.3])
 _TURN_STD = np.array([0.8, 0.4, 1.0, 1.5, 0.1, 0.1, 0.1, 0.1, 0.1])
@@ -36,8 +39,6 @@ _TURN_STD = np.array([0.8, 0.4, 1.0, 1.5, 0.1, 0.1, 0.1, 0.1, 0.1])
 class TrackerConfig:
     """Measurement noise, gates, and the life cycle of tracks."""
 
-    position_std_m: float = 0.3
-    position_std_per_m: float = 0.02
     yaw_std: float = 0.15
     velocity_std: float = 1.5  # the network's velocity is a hint; positions over time decide
     gate: float = 13.8  # squared Mahalanobis distance, 99.9 % of a chi-square with 2 degrees of freedom
@@ -79,7 +80,8 @@ class Tracker:
             self._table = empty_table()
         self._predict(dt)
         ego_xy = np.array([ego.pose.x, ego.pose.y])
-        noise = kf.position_noise(detections.xy, ego_xy, self._config.position_std_m, self._config.position_std_per_m)
+        std, per_metre = _POSITION_STD[detections.label], _POSITION_STD_PER_M[detections.label]
+        noise = kf.position_noise(detections.xy, ego_xy, std, per_metre)
         rows, columns = match(self._table, detections, noise, self._config.gate, self._config.max_jump_m)
         self._correct(rows, columns, detections, noise, stamp_ns)
         self._bury(stamp_ns, ego, perception.ground.extent)
@@ -184,7 +186,10 @@ class Tracker:
         t = self._table
         fixed = rows[t.fixed[rows]]
         t.mean[fixed], t.cov[fixed] = kf.freeze(t.mean[fixed], t.cov[fixed])
-        free = rows[~t.fixed[rows]]
+        # people step off within a moment, and slowly: their filter alone follows that
+        nimble = t.label[rows] == ObjectClass.PEDESTRIAN
+        t.standing[rows[nimble]] = False
+        free = rows[~t.fixed[rows] & ~nimble]
         speed = np.hypot(*t.velocity[free].T)
         before = t.standing[free]
         t.standing[free] = standing_still(t.history[free], before, speed, t.mean[free, :2])

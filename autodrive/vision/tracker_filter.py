@@ -108,7 +108,7 @@ def turn_around(mean: Array, cov: Array) -> tuple[Array, Array]:
     return mean, cov
 
 
-def position_noise(xy: Array, ego_xy: Array, base_m: float, per_metre: float) -> Array:
+def position_noise(xy: Array, ego_xy: Array, base_m: Array, per_metre: Array) -> Array:
     """Covariances (N, 2, 2) of positions seen from ``ego_xy``: cameras tell direction better than range.
 
     The standard deviation along the ray is ``base_m + per_metre * range``, across it 0.6 times that.
