@@ -27,6 +27,7 @@ from autodrive.language.model import (
     StepKind,
 )
 from autodrive.scene import EgoState, ObjectClass, TrackedObject
+from autodrive.tasks.box_fit import FittedBox
 from autodrive.tasks.executive import Executive
 from autodrive.tasks.handling import PickUp
 from autodrive.tasks.memory import SceneMemory
@@ -51,6 +52,7 @@ BOX = track(2, ObjectClass.BOX, 3.0, -0.2, 0.16, 0.16, 0.16, z=0.82)
 OTHER_TABLE = track(3, ObjectClass.TABLE, 0.0, 4.0, 1.2, 0.7, 0.74)
 PERSON = track(4, ObjectClass.PEDESTRIAN, -3.0, 1.0)
 TRACKS = (TABLE, BOX, OTHER_TABLE, PERSON)
+SIZE = BOX.length, BOX.width, BOX.height
 
 
 class Puppet:
@@ -462,7 +464,7 @@ def test_a_box_that_was_measured_is_not_taken_for_a_new_one_beside_it(measured: 
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [TABLE, BOX], {2: Colour("red", 1.0)})
     if measured:
-        memory._known[2].measured = BoxPose(BOX.x, BOX.y, BOX.z, 0.0, BOX.length, BOX.width, BOX.height)
+        memory._known[2].fitted = FittedBox(BoxPose(BOX.x, BOX.y, BOX.z, 0.0, *SIZE), 0.01)
     beside = replace(BOX, track_id=9, y=BOX.y + 0.6)
     for k in range(30):
         memory.update(1.0 + k * 0.1, Pose2(0, 0, 0), [TABLE, beside], {9: Colour("red", 1.0)}, keep=frozenset({2}))
@@ -473,7 +475,7 @@ def test_a_box_that_was_measured_is_not_taken_for_a_new_one_beside_it(measured: 
 def test_a_measured_place_that_was_refuted_is_where_the_tracker_sees_it_again() -> None:
     memory = SceneMemory()
     seen_for_a_while(memory, 0.0, [BOX])
-    memory._known[2].measured = BoxPose(BOX.x + 0.3, BOX.y, BOX.z, 0.0, BOX.length, BOX.width, BOX.height)
+    memory._known[2].fitted = FittedBox(BoxPose(BOX.x + 0.3, BOX.y, BOX.z, 0.0, *SIZE), 0.01)
     memory.refute(2)
     found = memory.find(2)
     assert found is not None

@@ -18,7 +18,7 @@ from autodrive.geometry import Array, Pose2, distance_to_box
 from autodrive.humanoid.arm_task import BoxPose
 from autodrive.language.model import SceneObject
 from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
-from autodrive.tasks.box_fit import BoxFit
+from autodrive.tasks.box_fit import SURE_M, BoxFit, FittedBox
 from autodrive.tasks.triangulation import Triangulation
 from autodrive.vision.appearance import Colour
 
@@ -61,7 +61,7 @@ class _Known:
     sights: Triangulation = field(default_factory=Triangulation)
     sizes: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
     fit: BoxFit = field(default_factory=BoxFit)
-    measured: BoxPose | None = None  # what the outlines say of it
+    fitted: FittedBox | None = None  # what the outlines say of it
     axes: deque[complex] = field(default_factory=lambda: deque(maxlen=SIZES_KEPT))
     _size: tuple[float, float, float] | None = None  # of the sizes so far: asked for many times a frame
 
@@ -75,18 +75,24 @@ class _Known:
 
     def unmeasure(self) -> None:
         """Forget all that made its place exact: it is not there any more, or never was."""
-        self.sights, self.fit, self.measured = Triangulation(), BoxFit(), None
+        self.sights, self.fit, self.fitted = Triangulation(), BoxFit(), None
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is known to a few centimetres where it is."""
+        return self.fitted is not None and self.fitted.sure
 
     def yaw(self) -> float:
         """Yaw [rad]: of what has no front the mean axis, for what is near is seen in part only."""
-        if self.measured is not None:
-            return self.measured.yaw
+        if self.fitted is not None:
+            return self.fitted.pose.yaw
         return self.track.yaw if self.track.label in ROAD_USERS else cmath.phase(sum(self.axes)) / 2
 
     def size(self) -> tuple[float, float, float]:
         """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
-        if self.measured is not None:
-            return self.measured.length, self.measured.width, self.measured.height
+        if self.fitted is not None:
+            box = self.fitted.pose
+            return box.length, box.width, box.height
         if self._size is None:
             length, width, height = np.median(np.array(self.sizes), axis=0).tolist()
             self._size = length, width, height
@@ -94,8 +100,8 @@ class _Known:
 
     def place(self, top: float | None = None) -> Array:
         """Centre (3,) in map, from the network, the lines of sight, and the height ``top`` that it stands at."""
-        if self.measured is not None:
-            return np.array([self.measured.x, self.measured.y, self.measured.z])
+        if self.fitted is not None:
+            return np.array([self.fitted.pose.x, self.fitted.pose.y, self.fitted.pose.z])
         prior = np.array([self.track.x, self.track.y, self.track.z])
         if top is None:
             return self.sights.place(prior)
@@ -179,12 +185,14 @@ class SceneMemory:
 
     def _measure(self, known: _Known) -> None:
         """What the outlines of a box say, given what is believed of it: most likely it is turned as its table."""
-        before, known.measured = known.measured, None
+        before, known.fitted = known.fitted, None
         table = self._table_below(known)
         x, y, z = known.place(None if table is None else _top(table)).tolist()
         yaw = known.yaw() if table is None else table.yaw()
         believed = BoxPose(x, y, z, yaw, *known.size())
-        known.measured = known.fit.solve(believed, on_table=table is not None) or before
+        found = known.fit.solve(believed, on_table=table is not None)
+        worse = found is not None and before is not None and found.std_m > max(before.std_m, SURE_M)
+        known.fitted = before if found is None or worse else found
 
     def objects(self) -> tuple[SceneObject, ...]:
         """All that is known, in map, by rising id."""
@@ -204,9 +212,8 @@ class SceneMemory:
         t, (name, confidence) = known.track, known.colour()
         x, y, z = known.place(self._top_below(known)).tolist()
         unseen_s = 0.0 if self._now_s is None else self._now_s - known.seen_s
-        measured = known.measured is not None
         return SceneObject(
-            item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence, measured, unseen_s
+            item, t.label, x, y, z, known.yaw(), *known.size(), t.vx, t.vy, name, confidence, known.measured, unseen_s
         )
 
     def _top_below(self, known: _Known) -> float | None:
@@ -277,7 +284,7 @@ class SceneMemory:
         beside it is another thing, and where a box was measured, there it is.
         """
         lost = self._known[item]
-        if lost.measured is not None or now_s - lost.seen_s < MISSING_S:
+        if lost.measured or now_s - lost.seen_s < MISSING_S:
             return
         near, far = CERTAIN_WITHIN_M
         place = lost.place()[:2]
@@ -323,7 +330,7 @@ class SceneMemory:
                 continue
             if known.track.label in ROAD_USERS:
                 gone = now_s - known.seen_s > (PERSON_AWAITED_S if item in keep else PERSON_FORGOTTEN_S)
-            elif item in keep and known.measured is not None:
+            elif item in keep and known.measured:
                 continue
             else:
                 distance = math.dist((known.track.x, known.track.y), (body.x, body.y))
