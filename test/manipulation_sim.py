@@ -118,6 +118,13 @@ class Bench:
         """Where the box really is (3,)."""
         return self.data.xpos[self._cargo].copy()
 
+    @property
+    def box_in_hands(self) -> NDArray[np.float64]:
+        """Where the box really is (3,), seen from between the palms in the body's axes."""
+        palms = np.mean([self.data.site_xpos[self.model.site(name).id] for name in PALM_SITES], axis=0)
+        off = self.box - palms
+        return np.array([*self.true_pose.inverse().rotate(off[:2]), off[2]])
+
     def fingertips(self, side: int) -> NDArray[np.float64]:
         """Where the fingertips of a hand really are (3,), side 0 is left."""
         site = self.model.site(PALM_SITES[side]).id

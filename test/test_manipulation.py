@@ -103,6 +103,17 @@ def test_held_box_and_its_loss() -> None:
     assert bench.run(ArmTask("rest", 4), 8.0, lambda s: s.done, walk=BACK).done
 
 
+def test_a_carried_box_stays_where_it_was_gripped() -> None:
+    item = cargo(x=0.36)
+    bench, hold = Bench(item), ArmTask("hold", 2)
+    assert bench.run(pick(replace(item.box, x=item.box.x - 0.03)), 20.0, ended).holding  # not in its middle
+    bench.run(hold, 6.0, walk=(-0.25, 0.0, 0.0))
+    gripped = bench.box_in_hands
+    for turn in (0.4, -0.4):
+        assert bench.run(hold, 10.0, walk=(0.35, 0.0, turn)).holding
+    assert np.linalg.norm(bench.box_in_hands - gripped) < 0.02
+
+
 def test_a_box_that_is_not_there() -> None:
     bench = Bench(FAR_AWAY)
     status = bench.run(pick(cargo().box), 20.0, ended)
