@@ -16,7 +16,7 @@ from autodrive.humanoid.arm_config import ArmsConfig
 PALM_SITES = ("left_palm_face", "right_palm_face")  # axes: x along the fingers, z out of the palm
 PALM_GEOMS = ("left_palm_pad", "right_palm_pad")
 _FRICTION = (1.0, 0.02, 0.001)  # rubber on cardboard; torsional as of a patch of a few centimetres
-# As stiff as twice the step of the physics allows (time constant [s], damping ratio), and nearly without slack: friction
+# As stiff as twice the step of the physics allows (time constant [s], damping ratio), nearly without slack: friction
 # gives way at a speed that grows with both. With MuJoCo's defaults a carried box slides out of the hands in a minute
 _SOLREF, _SOLIMP = (0.008, 1.0), (0.99, 0.998, 0.001, 0.5, 2.0)
 _PADDING_GROUP = 3  # not drawn, like the model's other colliders
