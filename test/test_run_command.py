@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autodrive.errors import EnvironmentProblem
 from autodrive.viz import summary, summary_humanoid
 from autodrive_nodes import cli, supervisor
 from autodrive_nodes.graph import Options, build
@@ -116,3 +117,23 @@ def test_an_evaluation_is_a_run_per_seed(
     means = json.loads((tmp_path / "evaluation.json").read_text())
     assert means["runs"] == len(means["drives"]) == 2
     assert (tmp_path / "seed_104" / "report.json").exists()
+
+
+def test_a_run_that_breaks_is_told_and_does_not_end_the_evaluation(
+    started: list[Options], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = supervisor.run_system
+
+    def run_system(options: Options, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        if options.seed != 104:
+            raise EnvironmentProblem("prediction: nobody publishes /localization/kinematic_state")
+        return works(options, on_progress)
+
+    monkeypatch.setattr(supervisor, "run_system", run_system)
+    assert cli.main(["evaluate", "car", "--seeds", "103-105", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "seed 103: prediction: nobody publishes" in said.err
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert (found["runs"], list(found["broken"])) == (1, ["103", "105"])
+    assert cli.main(["evaluate", "car", "--seeds", "105", "--out", str(tmp_path)]) == 1
+    assert "every run broke" in capsys.readouterr().err

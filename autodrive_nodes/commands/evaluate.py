@@ -42,17 +42,25 @@ def seed_range(text: str) -> range:
 
 
 def run(body: Body, args: argparse.Namespace) -> int:
-    """Run every seed that has a task; a run that breaks ends the evaluation with its message."""
-    reports, skipped = [], []
+    """Run every seed that has a task; status 1 if a run broke, which is told and not counted."""
+    reports: list[dict[str, Any]] = []
+    skipped: list[int] = []
+    broken: dict[int, str] = {}
     for seed in tqdm(seed_range(args.seeds), desc="runs", unit="run", disable=None):
         try:
             reports.append(simulate(body, args, seed, args.out / f"seed_{seed}"))
         except NoTaskError as error:
             skipped.append(seed)
             tqdm.write(f"left out: {error}", file=sys.stderr)
+        except AutodriveError as error:
+            broken[seed] = str(error)
+            tqdm.write(f"broken, and not counted: seed {seed}: {error}", file=sys.stderr)
+    if broken and not reports:
+        raise AutodriveError(f"every run broke, the first with: {next(iter(broken.values()))}")
     if not reports:
         raise NoTaskError(f"none of the seeds {args.seeds} has a task; try others")
-    summary = {"body": body.name, "mode": args.mode, **body.summarise(reports), "skipped": skipped, "drives": reports}
+    counted = {"skipped": skipped, "broken": broken, "drives": reports}
+    summary = {"body": body.name, "mode": args.mode, **body.summarise(reports), **counted}
     write_json(args.out / "evaluation.json", summary)
     sys.stdout.write((json.dumps(summary, indent=2) if args.json else body.runs_table(reports)) + "\n")
-    return 0
+    return int(bool(broken))
