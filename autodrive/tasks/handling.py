@@ -23,8 +23,9 @@ from autodrive.tasks.wish import LOST, View, Wish
 
 LOOK_FROM_M = 0.50  # how far behind the stance the body first comes to stand
 LOOK_S = 1.2
-# what is not measured by then is looked at from here too: outlines from one place leave its range open
-LOOKS = (0.0, 0.4, 0.0)  # from how far aside [m]: hands work from the middle
+# from how far aside [m] a box on a table is looked at, while it is not measured: outlines from one place leave its
+# range open. The last is the middle again, for hands work from there
+LOOKS = (0.0, 0.4, 0.0)
 TRIES = 2
 WORK_S = 40.0  # longer than any work of the hands takes
 NEAR_ENOUGH_S = 10.0  # docking takes four paces at most, where nothing is in the way

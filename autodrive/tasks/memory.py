@@ -18,7 +18,7 @@ from autodrive.geometry import Array, Pose2, distance_to_box
 from autodrive.humanoid.arm_task import BoxPose
 from autodrive.language.model import SceneObject
 from autodrive.scene import ROAD_USERS, ObjectClass, TrackedObject
-from autodrive.tasks.box_fit import SURE_M, BoxFit, FittedBox
+from autodrive.tasks.box_fit import BoxFit, FittedBox
 from autodrive.tasks.triangulation import Triangulation
 from autodrive.vision.appearance import Colour
 
@@ -89,7 +89,7 @@ class _Known:
         return self.track.yaw if self.track.label in ROAD_USERS else cmath.phase(sum(self.axes)) / 2
 
     def size(self) -> tuple[float, float, float]:
-        """Length, width, height [m]: medians, for now and then a box is taken for one as large as its table."""
+        """Length, width, height [m]: as fitted, or medians, for a box may be taken for one as large as its table."""
         if self.fitted is not None:
             box = self.fitted.pose
             return box.length, box.width, box.height
@@ -191,7 +191,7 @@ class SceneMemory:
         yaw = known.yaw() if table is None else table.yaw()
         believed = BoxPose(x, y, z, yaw, *known.size())
         found = known.fit.solve(believed, on_table=table is not None)
-        worse = found is not None and before is not None and found.std_m > max(before.std_m, SURE_M)
+        worse = found is not None and before is not None and not found.sure and found.std_m > before.std_m
         known.fitted = before if found is None or worse else found
 
     def objects(self) -> tuple[SceneObject, ...]:

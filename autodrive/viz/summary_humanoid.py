@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,9 @@ def write_summary(path: Path, report: Mapping[str, Any], walk: Walk, hall: Hall)
     numbers(figure.add_subplot(grid[:2, 2]), _figures(report))
     latency(figure.add_subplot(grid[2:, 2]), report["latency_ms"])
     outcome = "success" if report["success"] else f"no success: {report['why_not']}"
-    words, outcome = (textwrap.shorten(text, 140, placeholder=" ...") for text in (report["instruction"], outcome))
+    shorten = partial(textwrap.shorten, width=140, placeholder=" ...")
     head = f"autodrive {report['body']} {report['robot']} · seed {report['seed']} · {report['mode']}"
-    figure.suptitle(f'{head}\n"{words}"\n{outcome}')
+    figure.suptitle(f'{head}\n"{shorten(report["instruction"])}"\n{shorten(outcome)}')
     figure.savefig(path, dpi=90)
 
 
